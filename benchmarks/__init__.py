@@ -1,0 +1,1 @@
+"""Side-by-side measurements of memscope, tracemalloc and memray; see README.md."""

@@ -1,0 +1,111 @@
+"""Find the leak of app.py: serve it for real, put it under load, compare two snapshots.
+
+    make demo
+
+The server is waitress on a loopback port, in this process; the client is another
+process.  All that is printed is measured here and now.  The exit code is 0 only
+if the line that leaks came out first.
+"""
+
+from __future__ import annotations
+
+import gc
+import linecache
+import statistics
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import waitress
+from app import app
+
+import memscope
+
+HERE = Path(__file__).resolve().parent
+LEAKING = "_recommended[key] ="
+
+WARM_UP, LOAD = 500, 4000
+ROUNDS, ROUND = 5, 400
+
+
+class Load:
+    """Requests from another process to the server in this one."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.sent = 0
+
+    def __call__(self, requests: int) -> float:
+        """Send *requests*, wait for the answers; the rate, in requests per second."""
+        command = [sys.executable, str(HERE / "load.py"), str(self.port), str(requests)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        self.sent += requests
+        return float(done.stdout)
+
+
+def find_leak(load: Load) -> memscope.StatisticDiff:
+    """The whole of what a user does, between two prints."""
+    memscope.start()
+    load(WARM_UP)
+
+    gc.collect()
+    before = memscope.take_snapshot()
+    load(LOAD)
+    gc.collect()
+    after = memscope.take_snapshot()
+
+    difference = after.compare_to(before, "lineno")
+    print(f"After {LOAD} more requests, the lines that hold more than before:\n")
+    difference.show(limit=5)
+    own = memscope.get_tracemalloc_memory()
+    print(f"\nThe tracer itself: {own / 2**20:.1f} MiB for {len(after)} live blocks.")
+    memscope.stop()
+    return difference[0]
+
+
+def measure_cost(load: Load) -> None:
+    """Throughput with tracing off and on, in turns: the machine drifts, the ratio does not."""
+    rates: dict[bool, list[float]] = {False: [], True: []}
+    for number in range(ROUNDS):
+        for tracing in (False, True) if number % 2 else (True, False):
+            if tracing:
+                memscope.start()
+            rates[tracing].append(load(ROUND))
+            if tracing:
+                memscope.stop()
+    off, on = statistics.median(rates[False]), statistics.median(rates[True])
+    ratios = sorted(a / b for a, b in zip(rates[False], rates[True], strict=True))
+    print(
+        f"What tracing cost: {off:.0f} requests/s without, {on:.0f} with "
+        f"({ROUNDS} rounds of {ROUND} requests each way in turns; "
+        f"time per request x{statistics.median(ratios):.2f}, "
+        f"from x{ratios[0]:.2f} to x{ratios[-1]:.2f})."
+    )
+
+
+def main() -> int:
+    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=4)
+    threading.Thread(target=server.run, daemon=True).start()
+    load = Load(server.effective_port)
+    print(f"A Flask application on 127.0.0.1:{load.port}, {WARM_UP} requests to warm it up.")
+    load(WARM_UP)
+
+    first = find_leak(load)
+    measure_cost(load)
+    server.close()
+
+    frame = first.traceback[0]
+    source = linecache.getline(frame.filename, frame.lineno).strip()
+    print(f"{load.sent} requests answered in all.")
+    if not source.startswith(LEAKING):
+        print(f"FAILED: the first line is {frame.filename}:{frame.lineno}, not the leak.")
+        return 1
+    print(
+        f"The leak: {Path(frame.filename).name}:{frame.lineno}, every request to /recommendations."
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

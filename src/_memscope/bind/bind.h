@@ -1,0 +1,36 @@
+/* Python in, Python out.  The only layer that raises. */
+#ifndef MEMSCOPE_BIND_H
+#define MEMSCOPE_BIND_H
+
+#include "base/pycompat.h"
+#include "trace/snapshot.h"
+
+struct module_state {
+    PyTypeObject *columns_type;
+};
+
+static inline struct module_state *
+bind_state(PyObject *module)
+{
+    return PyModule_GetState(module);
+}
+
+/* columns.c: the type, and a new object that takes over `snapshot` (also when
+ * it fails; NULL means the core ran out of memory). */
+extern PyType_Spec columns_spec;
+PyObject *columns_new(struct module_state *state, struct snapshot *snapshot);
+
+/* A new tuple of (file name, line) pairs, newest first, for a traceback, and in
+ * *total its number of frames as an int or None (columns.c). */
+PyObject *columns_frames(const struct tracebacks *tracebacks, uint32_t traceback,
+                         PyObject **total);
+
+/* tracing.c: functions of the module. */
+extern PyMethodDef tracing_methods[];
+
+/* Has the tracer stopped when the main interpreter exits: after that, states of
+ * threads vanish, and a hook could be reading their frames.  Nothing in other
+ * interpreters, which come and go. */
+int tracing_stop_at_exit(PyObject *module);
+
+#endif

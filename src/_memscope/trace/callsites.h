@@ -1,0 +1,101 @@
+/* Call sites: from (traceback of the caller, instruction) to traceback.
+ *
+ * To learn file, function and line from a frame means to read the code object
+ * and to decode its line table: hundreds of nanoseconds.  A program allocates
+ * from the same places again and again, so the answer is remembered by the
+ * address of the instruction.  Two structures:
+ *
+ * struct callsites, one for each realm (traces.h): a direct-mapped cache,
+ * 16 bytes an entry.  A miss costs a decode, never a wrong answer.
+ *
+ * struct codes, one for the process: which code objects the caches know.  A
+ * code object can die and another take its place, even the very same
+ * instruction addresses.  Whoever puts a call site in a cache first makes
+ * sure that the code is watched: its block in the shadow carries SHADOW_CODE,
+ * so the free hook sees it die *before* the memory is reused, and codes_forget
+ * advances the generation of the pages the code lay on.  The generation is
+ * part of every cache key, so all entries of the dead code miss from then on.
+ * (It has 16 bits; when one wraps, the caches are cleared.)
+ *
+ * Locking: a cache belongs to its realm.  `codes` is changed under the tracer's
+ * lock; generations are atomic, because caches read them without it.  That is
+ * sound: a thread that runs new code at an old address got there after the
+ * death, by way of the interpreter's own synchronisation. */
+#ifndef MEMSCOPE_CALLSITES_H
+#define MEMSCOPE_CALLSITES_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/hashmap.h"
+
+#define CODES_GENERATIONS 4096
+
+struct codes {
+    struct hashmap known;       /* address of a watched code object -> function | pages << 32 */
+    atomic_uint deaths;         /* how many watched code objects have died */
+    _Atomic uint16_t generations[CODES_GENERATIONS];   /* by page of code, modulo */
+};
+
+struct callsite {
+    uint64_t key;               /* instruction | generation << 48 */
+    uint32_t parent;            /* traceback of the caller */
+    uint32_t traceback;         /* CALLSITE_SKIP: this frame is not to be shown */
+};
+
+#define CALLSITE_SKIP 0u
+#define CALLSITE_NONE UINT32_MAX
+
+struct callsites {
+    struct callsite *entries;   /* [1 << bits] */
+    unsigned bits;
+};
+
+/* 0, or -1 without memory. */
+int callsites_init(struct callsites *self, unsigned bits);
+void callsites_clear(struct callsites *self);
+void callsites_release(struct callsites *self);
+
+static inline uint64_t
+callsites_key(const struct codes *codes, uintptr_t instruction)
+{
+    size_t page = (instruction >> 12) & (CODES_GENERATIONS - 1);
+    uint64_t generation = atomic_load_explicit(&codes->generations[page], memory_order_relaxed);
+    return (uint64_t)instruction | generation << 48;
+}
+
+static inline struct callsite *
+callsites_at(const struct callsites *self, uint64_t key, uint32_t parent)
+{
+    uint64_t hash = (key ^ ((uint64_t)parent << 20)) * UINT64_C(0x9E3779B97F4A7C15);
+    return &self->entries[hash >> (64 - self->bits)];
+}
+
+/* What follows `parent` at `instruction`; CALLSITE_NONE if not remembered. */
+static inline uint32_t
+callsites_get(const struct callsites *self, const struct codes *codes, uint32_t parent,
+              uintptr_t instruction)
+{
+    uint64_t key = callsites_key(codes, instruction);
+    const struct callsite *entry = callsites_at(self, key, parent);
+    return entry->key == key && entry->parent == parent ? entry->traceback : CALLSITE_NONE;
+}
+
+/* Remembers; the code of `instruction` must be watched. */
+void callsites_put(struct callsites *self, const struct codes *codes, uint32_t parent,
+                   uintptr_t instruction, uint32_t traceback);
+
+/* Function id of a watched code object, 0 if it is not watched. */
+uint32_t codes_get(const struct codes *self, uintptr_t code);
+
+/* Notes that the code object in [code, end) is watched.  0, or -1. */
+int codes_put(struct codes *self, uintptr_t code, uintptr_t end, uint32_t function);
+
+/* The code object is dying.  1: a generation has wrapped, so every cache must
+ * be cleared before it is read again. */
+int codes_forget(struct codes *self, uintptr_t code);
+
+/* Forgets all, because function ids have changed; the caches must be cleared. */
+void codes_clear(struct codes *self);
+
+#endif

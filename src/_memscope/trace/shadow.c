@@ -1,0 +1,186 @@
+#include "trace/shadow.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+#define SLAB ((size_t)64 << 10)
+#define TOP_BYTES (sizeof(struct shadow_leaf *) << SHADOW_TOP_BITS)
+
+/* Slot arrays are never given back while tracing: an empty page keeps its
+ * array until a block of another size wants a different one, and then the two
+ * are exchanged through `spare`. */
+
+int
+shadow_init(struct shadow *self)
+{
+    *self = (struct shadow){0};
+    self->top = mem_map(TOP_BYTES);
+    return self->top == NULL ? -1 : 0;
+}
+
+void
+shadow_release(struct shadow *self)
+{
+    if (self->top != NULL) {
+        for (size_t i = 0; i < (size_t)1 << SHADOW_TOP_BITS; i++) {
+            if (self->top[i] != NULL) {
+                mem_unmap(self->top[i], sizeof(struct shadow_leaf));
+            }
+        }
+        mem_unmap(self->top, TOP_BYTES);
+    }
+    for (size_t i = 0; i < self->slab_count; i++) {
+        mem_free(self->slabs[i]);
+    }
+    mem_free(self->slabs);
+    mem_account(-(ptrdiff_t)self->page_bytes);
+    *self = (struct shadow){0};
+}
+
+static size_t
+slots_bytes(unsigned shift)
+{
+    return sizeof(uint64_t) << (SHADOW_PAGE_BITS - shift);
+}
+
+/* An all-zero slot array for pages of this shift. */
+static uint64_t *
+slots_new(struct shadow *self, unsigned shift)
+{
+    uint64_t **spare = &self->spare[shift - SHADOW_MIN_SHIFT];
+    if (*spare != NULL) {
+        uint64_t *slots = *spare;
+        memcpy(spare, slots, sizeof(*spare));
+        slots[0] = 0;
+        return slots;
+    }
+    size_t bytes = slots_bytes(shift);
+    if (self->slab_left < bytes) {
+        if (mem_grow((void **)&self->slabs, &self->slab_capacity, self->slab_count + 1,
+                     sizeof(*self->slabs)) < 0) {
+            return NULL;
+        }
+        char *slab = mem_calloc(SLAB, 1);
+        if (slab == NULL) {
+            return NULL;
+        }
+        self->slabs[self->slab_count++] = slab;
+        self->slab = slab;
+        self->slab_left = SLAB;
+    }
+    uint64_t *slots = (uint64_t *)self->slab;
+    self->slab += bytes;
+    self->slab_left -= bytes;
+    return slots;
+}
+
+/* Takes back an all-zero array. */
+static void
+slots_drop(struct shadow *self, uint64_t *slots, unsigned shift)
+{
+    uint64_t **spare = &self->spare[shift - SHADOW_MIN_SHIFT];
+    memcpy(slots, spare, sizeof(*spare));
+    *spare = slots;
+}
+
+static void
+page_split(struct shadow_page *page, uint64_t *finer, unsigned shift)
+{
+    size_t length = (size_t)1 << (SHADOW_PAGE_BITS - page->shift);
+    for (size_t i = 0; i < length; i++) {
+        uint64_t word = page->slots[i];
+        if (word != 0) {
+            size_t place = (size_t)((word >> 39) & 511) << 3;
+            finer[place >> shift] = word;
+            page->slots[i] = 0;
+        }
+    }
+}
+
+struct shadow_page *
+shadow_prepare(struct shadow *self, uintptr_t address, unsigned shift)
+{
+    uint64_t number = (uint64_t)address >> (SHADOW_PAGE_BITS + SHADOW_LEAF_BITS);
+    if (number >> SHADOW_TOP_BITS) {
+        return NULL;
+    }
+    struct shadow_leaf *leaf = self->top[number];
+    if (leaf == NULL) {
+        leaf = mem_map(sizeof(*leaf));
+        if (leaf == NULL) {
+            return NULL;
+        }
+        self->top[number] = leaf;
+    }
+    size_t at = (address >> SHADOW_PAGE_BITS) & ((1u << SHADOW_LEAF_BITS) - 1);
+    struct shadow_page *page = &leaf->pages[at];
+    uint64_t *slots = slots_new(self, shift);
+    if (slots == NULL) {
+        return NULL;
+    }
+    if (page->slots == NULL) {
+        size_t group = at >> SHADOW_GROUP_BITS;
+        uint64_t bit = UINT64_C(1) << (group % 64);
+        if (!(leaf->touched[group / 64] & bit)) {
+            leaf->touched[group / 64] |= bit;
+            size_t bytes = sizeof(struct shadow_page) << SHADOW_GROUP_BITS;
+            self->page_bytes += bytes;
+            mem_account((ptrdiff_t)bytes);
+        }
+    }
+    else {
+        if (page->live != 0) {
+            page_split(page, slots, shift);
+        }
+        slots_drop(self, page->slots, page->shift);
+    }
+    page->slots = slots;
+    page->shift = (uint8_t)shift;
+    return page;
+}
+
+static void
+page_each(const struct shadow_page *page, uintptr_t base, shadow_visit visit, void *context)
+{
+    size_t length = (size_t)1 << (SHADOW_PAGE_BITS - page->shift);
+    size_t left = page->live;
+    for (size_t i = 0; left != 0 && i < length; i++) {
+        if (page->slots[i] != 0) {
+            left--;
+            uintptr_t place = (uintptr_t)((page->slots[i] >> 39) & 511) << 3;
+            visit(context, base | place, &page->slots[i]);
+        }
+    }
+}
+
+static void
+leaf_each(const struct shadow_leaf *leaf, uintptr_t base, shadow_visit visit, void *context)
+{
+    for (size_t group = 0; group < SHADOW_GROUPS; group++) {
+        if (!(leaf->touched[group / 64] >> (group % 64) & 1)) {
+            continue;
+        }
+        size_t first = group << SHADOW_GROUP_BITS;
+        for (size_t i = first; i < first + ((size_t)1 << SHADOW_GROUP_BITS); i++) {
+            if (leaf->pages[i].live != 0) {
+                page_each(&leaf->pages[i], base | (uintptr_t)i << SHADOW_PAGE_BITS, visit,
+                          context);
+            }
+        }
+    }
+}
+
+void
+shadow_each(const struct shadow *self, shadow_visit visit, void *context)
+{
+    if (self->top == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < (size_t)1 << SHADOW_TOP_BITS; i++) {
+        if (self->top[i] != NULL) {
+            uintptr_t base = (uintptr_t)i << (SHADOW_PAGE_BITS + SHADOW_LEAF_BITS);
+            leaf_each(self->top[i], base, visit, context);
+        }
+    }
+}

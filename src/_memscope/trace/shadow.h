@@ -1,0 +1,223 @@
+/* The page shadow: from the address of a block to its trace in two loads.
+ *
+ * A hash table costs a cache miss for every allocation, since neighbours in
+ * memory are strangers in the table.  Allocators hand out neighbours, so the
+ * shadow keeps their traces side by side:
+ *
+ *     address  |  bits 30..47  |  bits 12..29  |  bits 0..11  |
+ *                     |               |               |
+ *                 top[2^18] --> leaf.pages[2^18] --> slots[2^(12 - shift)]
+ *
+ * A page of 4096 bytes owns an array of 8-byte slots, one for each 2^shift
+ * bytes.  shift is the base-2 logarithm, rounded down, of the smallest block
+ * seen on the page since it was last empty.  Two live blocks start at least
+ * the lower one's size apart, so they never share a slot; a smaller block that
+ * arrives splits the page finer, and a page that has run empty takes the shift
+ * of the next block put there.  Where two traces do want one slot, the old one
+ * belongs to a block whose free was never seen, and is replaced.
+ *
+ * Cost: 8 to 16 bytes a block for the common sizes plus 16 bytes a page; a
+ * put, get or take touches the page entry and one slot.
+ *
+ * A slot is one packed word:
+ *
+ *     size:16 | place:9 | epoch:8 | domain:2 | code:1 | traceback:28
+ *
+ *   traceback  id in the calling-context tree; 0 with `code` set: the block is
+ *              not traced, only watched
+ *   code       a code object lives here: tell traces.c when it dies
+ *   place      bits 3..11 of the address, so that the slot knows its block
+ *   size       requested bytes; SHADOW_LARGE: kept in the owner's side table
+ *
+ * The all-zero word is an empty slot.
+ *
+ * Locking: the caller's; one shadow is used by one thread at a time.
+ * Failure: shadow_put returns -1 when memory ends, and the shadow is as before. */
+#ifndef MEMSCOPE_SHADOW_H
+#define MEMSCOPE_SHADOW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bits.h"
+#include "trace/tracebacks.h"
+
+#define SHADOW_LARGE 0xFFFFu
+#define SHADOW_CODE (UINT64_C(1) << 28)
+
+#define SHADOW_PAGE_BITS 12
+#define SHADOW_PAGE ((uintptr_t)1 << SHADOW_PAGE_BITS)
+#define SHADOW_LEAF_BITS 18
+#define SHADOW_TOP_BITS 18
+#define SHADOW_MIN_SHIFT 3
+
+struct shadow_page {
+    uint64_t *slots;    /* NULL: never used */
+    uint16_t live;      /* slots in use */
+    uint8_t shift;      /* bytes a slot, as a power of two */
+};
+
+#define SHADOW_GROUP_BITS 8     /* pages of one bit in `touched` */
+#define SHADOW_GROUPS (1u << (SHADOW_LEAF_BITS - SHADOW_GROUP_BITS))
+
+struct shadow_leaf {
+    struct shadow_page pages[1 << SHADOW_LEAF_BITS];
+    uint64_t touched[SHADOW_GROUPS / 64];   /* which groups of pages were ever used */
+};
+
+#define SHADOW_CLASSES (SHADOW_PAGE_BITS - SHADOW_MIN_SHIFT + 1)
+
+struct shadow {
+    struct shadow_leaf **top;               /* [1 << SHADOW_TOP_BITS], mapped */
+    uint64_t *spare[SHADOW_CLASSES];        /* free slot arrays by length, all zero but the link */
+    char *slab;                             /* where the next new slot array comes from */
+    size_t slab_left;
+    char **slabs;                           /* every slab, to be freed */
+    size_t slab_count, slab_capacity;
+    size_t page_bytes;                      /* of leaves, touched */
+};
+
+/* 0, or -1 without memory.  shadow_release frees everything; safe after a
+ * failed init and on a zeroed struct. */
+int shadow_init(struct shadow *self);
+void shadow_release(struct shadow *self);
+
+static inline uint64_t
+shadow_word(uint32_t traceback, unsigned domain, unsigned epoch, uintptr_t address, size_t size)
+{
+    uint64_t field = size < SHADOW_LARGE ? size : SHADOW_LARGE;
+    return (uint64_t)traceback | ((uint64_t)domain << 29) | ((uint64_t)epoch << 31)
+           | ((uint64_t)((address >> 3) & 511) << 39) | (field << 48);
+}
+
+static inline uint32_t
+shadow_word_traceback(uint64_t word)
+{
+    return (uint32_t)(word & TRACEBACK_MAX);
+}
+
+static inline unsigned
+shadow_word_domain(uint64_t word)
+{
+    return (unsigned)(word >> 29) & 3;
+}
+
+static inline unsigned
+shadow_word_epoch(uint64_t word)
+{
+    return (unsigned)(word >> 31) & 255;
+}
+
+static inline unsigned
+shadow_word_size(uint64_t word)
+{
+    return (unsigned)(word >> 48);
+}
+
+/* Whether `word` is of the block at `address`, given that it is of one on the
+ * same page. */
+static inline int
+shadow_word_is_at(uint64_t word, uintptr_t address)
+{
+    return (((word >> 39) ^ (address >> 3)) & 511) == 0;
+}
+
+static inline struct shadow_page *
+shadow_page(const struct shadow *self, uintptr_t address)
+{
+    uint64_t number = (uint64_t)address >> (SHADOW_PAGE_BITS + SHADOW_LEAF_BITS);
+    if (number >> SHADOW_TOP_BITS) {
+        return NULL;
+    }
+    struct shadow_leaf *leaf = self->top[number];
+    if (leaf == NULL) {
+        return NULL;
+    }
+    return &leaf->pages[(address >> SHADOW_PAGE_BITS) & ((1u << SHADOW_LEAF_BITS) - 1)];
+}
+
+/* The slot of `address`, or NULL if its page was never used. */
+static inline uint64_t *
+shadow_slot(const struct shadow_page *page, uintptr_t address)
+{
+    if (page == NULL || page->slots == NULL) {
+        return NULL;
+    }
+    return &page->slots[(address & (SHADOW_PAGE - 1)) >> page->shift];
+}
+
+/* The word of the block that starts at `address`; 0 if there is none. */
+static inline uint64_t
+shadow_get(const struct shadow *self, uintptr_t address)
+{
+    uint64_t *slot = shadow_slot(shadow_page(self, address), address);
+    return slot != NULL && shadow_word_is_at(*slot, address) ? *slot : 0;
+}
+
+/* Removes and returns the word of the block at `address`; 0: there was none. */
+static inline uint64_t
+shadow_take(struct shadow *self, uintptr_t address)
+{
+    struct shadow_page *page = shadow_page(self, address);
+    uint64_t *slot = shadow_slot(page, address);
+    if (slot == NULL || *slot == 0 || !shadow_word_is_at(*slot, address)) {
+        return 0;
+    }
+    uint64_t word = *slot;
+    *slot = 0;
+    page->live--;
+    return word;
+}
+
+/* How far apart blocks of `size` bytes are at least, as a power of two.
+ * Allocators round up to 16 bytes; only one that hands out 8-byte blocks
+ * (mimalloc) ever returns an address that is no multiple of 16. */
+static inline unsigned
+shadow_shift(uintptr_t address, size_t size)
+{
+    if (address & 8) {
+        return SHADOW_MIN_SHIFT;
+    }
+    size_t footprint = (size + 15) & ~(size_t)15;
+    if (footprint >= SHADOW_PAGE) {
+        return SHADOW_PAGE_BITS;
+    }
+    return footprint <= 16 ? 4 : log2_floor(footprint);
+}
+
+/* Slow path of shadow_put: makes the page fit for blocks of 2^shift bytes. */
+struct shadow_page *shadow_prepare(struct shadow *self, uintptr_t address, unsigned shift);
+
+/* Stores `word` for the block of `size` bytes at `address`.  *old is what the
+ * slot held: 0, or the word of a block that is gone without our seeing it
+ * (`*old_address` is where it was). */
+static inline int
+shadow_put(struct shadow *self, uintptr_t address, size_t size, uint64_t word, uint64_t *old,
+           uintptr_t *old_address)
+{
+    unsigned shift = shadow_shift(address, size);
+    struct shadow_page *page = shadow_page(self, address);
+    if (page == NULL || page->slots == NULL || shift < page->shift
+        || (page->live == 0 && shift != page->shift)) {
+        page = shadow_prepare(self, address, shift);
+        if (page == NULL) {
+            return -1;
+        }
+    }
+    uint64_t *slot = &page->slots[(address & (SHADOW_PAGE - 1)) >> page->shift];
+    *old = *slot;
+    if (*old == 0) {
+        page->live++;
+    }
+    else {
+        *old_address = (address & ~(SHADOW_PAGE - 1)) | (uintptr_t)((*old >> 39) & 511) << 3;
+    }
+    *slot = word;
+    return 0;
+}
+
+/* Calls visit for every word; it may change the word, but not to 0. */
+typedef void (*shadow_visit)(void *context, uintptr_t address, uint64_t *word);
+void shadow_each(const struct shadow *self, shadow_visit visit, void *context);
+
+#endif

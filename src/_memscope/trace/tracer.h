@@ -1,0 +1,93 @@
+/* The tracer: the one thing in this process that is switched on and off.
+ *
+ * Allocator hooks belong to the process, not to a module or an interpreter, so
+ * their state does too.  `tracer` is the core's one mutable global; it is never
+ * freed, because a hook may be running in a thread that nobody can wait for.
+ *
+ * Threads: tracer_start and tracer_stop are called attached to an interpreter
+ * (with its GIL); so is every query.  Locks are taken in the order gate, then
+ * traces.lock, and nothing that could allocate or call Python runs under them. */
+#ifndef MEMSCOPE_TRACER_H
+#define MEMSCOPE_TRACER_H
+
+#include <stdatomic.h>
+
+#include "base/pycompat.h"
+#include "trace/frames.h"
+#include "trace/traces.h"
+
+struct tracer {
+    atomic_int tracing;                 /* written with gate and lock held; hooks look first
+                                           without, and again with */
+    struct capture capture;             /* set before `tracing`; kept after a stop */
+    PyInterpreterState *main;           /* set before `tracing` */
+    struct traces traces;
+};
+
+extern struct tracer tracer;
+
+static inline int
+tracer_is_on(void)
+{
+    return atomic_load_explicit(&tracer.tracing, memory_order_relaxed);
+}
+
+/* Passes the gate as `thread`.  The GIL that biases the gate is the main
+ * interpreter's; before 3.12 all interpreters share it. */
+static inline int
+tracer_enter(const PyThreadState *thread)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    if (thread == NULL || thread->interp != tracer.main) {
+        gate_enter_shared(&tracer.traces.gate);
+        return 0;
+    }
+#else
+    (void)thread;
+#endif
+    return gate_enter(&tracer.traces.gate);
+}
+
+/* Passes the gate without looking at the thread: for a caller that holds a GIL
+ * and frees.  An interpreter has allocated before it frees, so if its GIL is
+ * not the main one the gate has been shared since. */
+static inline int
+tracer_enter_again(void)
+{
+    return gate_enter(&tracer.traces.gate);
+}
+
+static inline void
+tracer_leave(int biased)
+{
+    gate_leave(&tracer.traces.gate, biased);
+}
+
+/* Both the gate and the lock, for queries. */
+int tracer_lock(void);
+void tracer_unlock(int biased);
+
+/* Begins to trace.  Nothing happens if it is on already.  0, or -1 without
+ * memory and nothing changed. */
+int tracer_start(uint32_t nframe, int total);
+
+/* Ends tracing and forgets every trace. */
+void tracer_stop(void);
+
+/* Forgets every trace and goes on.  0, or -1 without memory, and then the
+ * tracer is off. */
+int tracer_clear(void);
+
+/* A block of the domains MEM and OBJ, or RAW, has come; the hooks' work. */
+void tracer_add(unsigned domain, uintptr_t address, size_t size);
+void tracer_add_raw(uintptr_t address, size_t size);
+
+/* The traceback of the block at `address`, and a reference to the tree it is
+ * in, to be given back with tracebacks_unref; 0 if the block is not known. */
+uint32_t tracer_find(uintptr_t address, struct tracebacks **tree);
+
+/* An object has been made at `address` from memory that was not asked for
+ * anew: from now on its block belongs to the current line. */
+void tracer_reuse(uintptr_t address);
+
+#endif

@@ -1,0 +1,492 @@
+#include "trace/traces.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+#define GIL_CALLSITE_BITS 15
+#define RAW_CALLSITE_BITS 12
+#define COMPACT_FLOOR ((size_t)8 << 20)
+
+static void
+realm_release(struct realm *self)
+{
+    shadow_release(&self->shadow);
+    hashmap_clear(&self->large);
+    callsites_release(&self->callsites);
+    mem_free(self->stack.frames);
+    mem_free(self->stack.instructions);
+    mem_free(self->stack.tracebacks);
+    *self = (struct realm){0};
+}
+
+static int
+realm_init(struct realm *self, unsigned callsite_bits, uint32_t nframe)
+{
+    *self = (struct realm){0};
+    self->stack.capacity = nframe;
+    self->stack.frames = mem_malloc(nframe, sizeof(*self->stack.frames));
+    self->stack.instructions = mem_malloc(nframe, sizeof(*self->stack.instructions));
+    self->stack.tracebacks = mem_malloc(nframe, sizeof(*self->stack.tracebacks));
+    if (shadow_init(&self->shadow) < 0 || callsites_init(&self->callsites, callsite_bits) < 0
+        || self->stack.frames == NULL || self->stack.instructions == NULL
+        || self->stack.tracebacks == NULL) {
+        return -1;
+    }
+    return 0;
+}
+
+int
+traces_init(struct traces *self, uint32_t nframe)
+{
+    self->tracebacks = tracebacks_new();
+    self->compact_at = COMPACT_FLOOR;
+    atomic_store(&self->lost, 0);
+    atomic_store(&self->epoch, 0);
+    memset(self->epochs, 0, sizeof(self->epochs));
+    self->now = 0;
+    if (realm_init(&self->gil, GIL_CALLSITE_BITS, nframe) < 0
+        || realm_init(&self->raw, RAW_CALLSITE_BITS, nframe) < 0 || self->tracebacks == NULL) {
+        traces_release(self);
+        return -1;
+    }
+    return 0;
+}
+
+void
+traces_release(struct traces *self)
+{
+    realm_release(&self->gil);
+    realm_release(&self->raw);
+    hashmap_clear(&self->tracked.by_address);
+    mem_free(self->tracked.blocks);
+    self->tracked = (struct tracked){0};
+    tracebacks_unref(self->tracebacks);
+    self->tracebacks = NULL;
+    codes_clear(&self->codes);
+}
+
+/* -- one block ------------------------------------------------------------ */
+
+uint64_t
+realm_take_large(struct realm *realm, uintptr_t address)
+{
+    uint64_t size = SHADOW_LARGE;
+    hashmap_take(&realm->large, address, &size);
+    return size;
+}
+
+uint64_t
+realm_size(const struct realm *realm, uintptr_t address, uint64_t word)
+{
+    unsigned size = shadow_word_size(word);
+    if (size != SHADOW_LARGE) {
+        return size;
+    }
+    const uint64_t *large = hashmap_get(&realm->large, address);
+    return large == NULL ? size : *large;
+}
+
+static void
+realm_add_bytes(struct realm *realm, uint64_t bytes)
+{
+    bytes += atomic_load_explicit(&realm->bytes, memory_order_relaxed);
+    atomic_store_explicit(&realm->bytes, bytes, memory_order_relaxed);
+}
+
+void
+realm_replaced(struct traces *self, struct realm *realm, uintptr_t address, uint64_t word)
+{
+    if (word & SHADOW_CODE) {
+        realm_code_died(self, address);
+    }
+    if (shadow_word_traceback(word) == 0) {
+        return;
+    }
+    uint64_t size = shadow_word_size(word);
+    if (size == SHADOW_LARGE) {
+        size = realm_take_large(realm, address);
+    }
+    realm_add_bytes(realm, (uint64_t)0 - size);
+    realm->count--;
+}
+
+void
+realm_restore(struct traces *self, struct realm *realm, uintptr_t address, struct taken taken)
+{
+    uint64_t old;
+    uintptr_t old_address;
+    uint64_t word = taken.word & ~SHADOW_CODE;
+    if (shadow_put(&realm->shadow, address, taken.size, word, &old, &old_address) < 0) {
+        traces_lose(self);
+        return;
+    }
+    if (shadow_word_size(word) == SHADOW_LARGE
+        && hashmap_put(&realm->large, address, taken.size) < 0) {
+        shadow_take(&realm->shadow, address);
+        traces_lose(self);
+        return;
+    }
+    realm_add_bytes(realm, taken.size);
+    realm->count++;
+}
+
+/* -- code objects --------------------------------------------------------- */
+
+static void
+forget_callsites(struct traces *self)
+{
+    callsites_clear(&self->gil.callsites);
+    callsites_clear(&self->raw.callsites);
+}
+
+void
+realm_code_died(struct traces *self, uintptr_t address)
+{
+    lock_acquire(&self->lock);
+    if (codes_forget(&self->codes, address)) {
+        forget_callsites(self);
+    }
+    lock_release(&self->lock);
+}
+
+int
+traces_watch_code(struct traces *self, uintptr_t code, uintptr_t end, uint32_t function)
+{
+    struct shadow *shadow = &self->gil.shadow;
+    if (shadow_get(shadow, code) != 0) {
+        *shadow_slot(shadow_page(shadow, code), code) |= SHADOW_CODE;
+    }
+    else {
+        uint64_t old;
+        uintptr_t old_address;
+        uint64_t word = shadow_word(0, 0, 0, code, 0) | SHADOW_CODE;
+        if (shadow_put(shadow, code, end - code, word, &old, &old_address) < 0) {
+            return -1;
+        }
+        if (old != 0) {
+            /* A block that ended unseen where the code now lies; its own code
+             * object, if it was one, is forgotten without the lock we hold. */
+            if (old & SHADOW_CODE) {
+                codes_forget(&self->codes, old_address);
+                forget_callsites(self);
+            }
+            realm_replaced(self, &self->gil, old_address, old & ~SHADOW_CODE);
+        }
+    }
+    return codes_put(&self->codes, code, end, function);
+}
+
+/* -- blocks reported by extensions ----------------------------------------- */
+
+static struct tracked_block *
+tracked_at(const struct tracked *self, uint32_t number)
+{
+    return number == 0 ? NULL : &self->blocks[number - 1];
+}
+
+/* The number (position + 1) of the block, 0 if unknown. */
+static uint32_t
+tracked_find(const struct tracked *self, uint32_t domain, uintptr_t address)
+{
+    const uint64_t *first = hashmap_get(&self->by_address, address);
+    uint32_t number = first == NULL ? 0 : (uint32_t)*first;
+    while (number != 0 && tracked_at(self, number)->domain != domain) {
+        number = tracked_at(self, number)->next;
+    }
+    return number;
+}
+
+static uint32_t
+tracked_new(struct tracked *self)
+{
+    uint32_t number = self->spare;
+    if (number != 0) {
+        self->spare = tracked_at(self, number)->next;
+        return number;
+    }
+    if (self->used >= UINT32_MAX - 1
+        || mem_grow((void **)&self->blocks, &self->capacity, self->used + 1,
+                    sizeof(*self->blocks)) < 0) {
+        return 0;
+    }
+    return (uint32_t)++self->used;
+}
+
+static void
+tracked_drop(struct tracked *self, uint32_t number)
+{
+    struct tracked_block *block = tracked_at(self, number);
+    block->traceback = 0;
+    block->next = self->spare;
+    self->spare = number;
+}
+
+void
+traces_track(struct traces *self, uint32_t domain, uintptr_t address, uint64_t size,
+             uint32_t traceback)
+{
+    struct tracked *tracked = &self->tracked;
+    uint32_t number = tracked_find(tracked, domain, address);
+    if (number == 0) {
+        const uint64_t *first = hashmap_get(&tracked->by_address, address);
+        uint32_t next = first == NULL ? 0 : (uint32_t)*first;
+        number = tracked_new(tracked);
+        if (number == 0) {
+            traces_lose(self);
+            return;
+        }
+        if (hashmap_put(&tracked->by_address, address, number) < 0) {
+            tracked_drop(tracked, number);
+            traces_lose(self);
+            return;
+        }
+        tracked_at(tracked, number)->next = next;
+        tracked->count++;
+    }
+    else {
+        realm_add_bytes(&self->raw, (uint64_t)0 - tracked_at(tracked, number)->size);
+    }
+    struct tracked_block *block = tracked_at(tracked, number);
+    block->address = address;
+    block->size = size;
+    block->domain = domain;
+    block->traceback = traceback;
+    block->epoch = (uint8_t)atomic_load_explicit(&self->epoch, memory_order_relaxed);
+    realm_add_bytes(&self->raw, size);
+    uint64_t total = traces_bytes(self);
+    if (total > self->raw.peak) {
+        self->raw.peak = total;
+    }
+}
+
+void
+traces_untrack(struct traces *self, uint32_t domain, uintptr_t address)
+{
+    struct tracked *tracked = &self->tracked;
+    uint32_t number = tracked_find(tracked, domain, address);
+    if (number == 0) {
+        return;
+    }
+    struct tracked_block *block = tracked_at(tracked, number);
+    uint64_t *first = hashmap_get(&tracked->by_address, address);
+    uint64_t old;
+    if (*first != number) {
+        uint32_t before = (uint32_t)*first;
+        while (tracked_at(tracked, before)->next != number) {
+            before = tracked_at(tracked, before)->next;
+        }
+        tracked_at(tracked, before)->next = block->next;
+    }
+    else if (block->next != 0) {
+        *first = block->next;
+    }
+    else {
+        hashmap_take(&tracked->by_address, address, &old);
+    }
+    realm_add_bytes(&self->raw, (uint64_t)0 - block->size);
+    tracked_drop(tracked, number);
+    tracked->count--;
+}
+
+const struct tracked_block *
+traces_tracked(const struct traces *self, uint32_t domain, uintptr_t address)
+{
+    return tracked_at(&self->tracked, tracked_find(&self->tracked, domain, address));
+}
+
+/* -- totals and epochs ------------------------------------------------------ */
+
+uint64_t
+traces_peak(const struct traces *self)
+{
+    uint64_t peak = traces_bytes(self);
+    if (self->gil.peak > peak) {
+        peak = self->gil.peak;
+    }
+    return self->raw.peak > peak ? self->raw.peak : peak;
+}
+
+void
+traces_reset_peak(struct traces *self)
+{
+    self->gil.peak = self->raw.peak = traces_bytes(self);
+}
+
+uint64_t
+traces_count(const struct traces *self)
+{
+    return self->gil.count + self->raw.count + self->tracked.count;
+}
+
+#define EPOCH_MASK (UINT64_C(255) << 31)
+
+static unsigned
+epoch_merged(unsigned epoch)
+{
+    return epoch < 128 ? epoch / 2 : epoch - 64;
+}
+
+static void
+merge_word_epoch(void *context, uintptr_t address, uint64_t *word)
+{
+    (void)context;
+    (void)address;
+    uint64_t epoch = epoch_merged(shadow_word_epoch(*word));
+    *word = (*word & ~EPOCH_MASK) | epoch << 31;
+}
+
+static unsigned
+merge_old_epochs(struct traces *self, unsigned newest)
+{
+    shadow_each(&self->gil.shadow, merge_word_epoch, NULL);
+    shadow_each(&self->raw.shadow, merge_word_epoch, NULL);
+    for (size_t i = 0; i < self->tracked.used; i++) {
+        struct tracked_block *block = &self->tracked.blocks[i];
+        block->epoch = (uint8_t)epoch_merged(block->epoch);
+    }
+    /* Downwards would overwrite numbers still to be read; upwards each target
+     * lies at or below its source, and of two that merge the older is kept. */
+    for (unsigned epoch = 0; epoch <= newest; epoch++) {
+        if (epoch >= 128 || epoch % 2 == 0) {
+            self->epochs[epoch_merged(epoch)] = self->epochs[epoch];
+        }
+    }
+    return epoch_merged(newest);
+}
+
+uint64_t
+traces_advance_epoch(struct traces *self)
+{
+    unsigned epoch = atomic_load(&self->epoch);
+    if (epoch == 255) {
+        epoch = merge_old_epochs(self, epoch);
+    }
+    self->now++;
+    self->epochs[epoch + 1] = self->now;
+    atomic_store(&self->epoch, epoch + 1);
+    return self->now;
+}
+
+/* -- compaction ------------------------------------------------------------- */
+
+/* Old id -> new id of one kind; 0 where nothing uses the old one. */
+struct renumbering {
+    struct tracebacks *from, *to;
+    uint32_t *nodes, *functions, *texts;
+};
+
+static void
+mark_word(void *context, uintptr_t address, uint64_t *word)
+{
+    (void)address;
+    struct renumbering *ids = context;
+    ids->nodes[shadow_word_traceback(*word)] = 1;
+}
+
+static void
+renumber_word(void *context, uintptr_t address, uint64_t *word)
+{
+    (void)address;
+    struct renumbering *ids = context;
+    *word = (*word & ~(uint64_t)TRACEBACK_MAX) | ids->nodes[shadow_word_traceback(*word)];
+}
+
+static uint32_t
+copy_text(struct renumbering *ids, uint32_t text)
+{
+    if (ids->texts[text] == 0) {
+        ids->texts[text] = tracebacks_intern_text(ids->to, *tracebacks_text(ids->from, text));
+    }
+    return ids->texts[text];
+}
+
+static uint32_t
+copy_function(struct renumbering *ids, uint32_t function)
+{
+    if (function == TRACEBACK_TOTAL) {
+        return function;
+    }
+    if (ids->functions[function] == 0) {
+        const struct function *old = tracebacks_function(ids->from, function);
+        struct function new = {copy_text(ids, old->filename), copy_text(ids, old->name)};
+        if (new.filename != 0 && new.name != 0) {
+            ids->functions[function] = tracebacks_intern_function(ids->to, new);
+        }
+    }
+    return ids->functions[function];
+}
+
+/* Copies every marked node and its callers.  A parent's id is smaller than its
+ * child's, so one pass down marks and one pass up copies. */
+static int
+copy_nodes(struct renumbering *ids, uint32_t count)
+{
+    for (uint32_t id = count; id > 0; id--) {
+        if (ids->nodes[id] != 0) {
+            ids->nodes[tracebacks_node(ids->from, id)->parent] = 1;
+        }
+    }
+    ids->nodes[0] = 0;
+    for (uint32_t id = 1; id <= count; id++) {
+        if (ids->nodes[id] == 0) {
+            continue;
+        }
+        struct traceback_node node = *tracebacks_node(ids->from, id);
+        node.parent = ids->nodes[node.parent];
+        node.function = copy_function(ids, node.function);
+        ids->nodes[id] = node.function == 0 ? 0 : tracebacks_intern_node(ids->to, node);
+        if (ids->nodes[id] == 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void
+renumber_all(struct traces *self, struct renumbering *ids)
+{
+    shadow_each(&self->gil.shadow, renumber_word, ids);
+    shadow_each(&self->raw.shadow, renumber_word, ids);
+    for (size_t i = 0; i < self->tracked.used; i++) {
+        struct tracked_block *block = &self->tracked.blocks[i];
+        block->traceback = ids->nodes[block->traceback];
+    }
+    tracebacks_unref(self->tracebacks);
+    self->tracebacks = ids->to;
+    ids->to = NULL;
+    codes_clear(&self->codes);
+    forget_callsites(self);
+    self->gil.stack.depth = self->raw.stack.depth = 0;
+    self->compactions++;
+}
+
+void
+traces_compact_if_due(struct traces *self)
+{
+    if (tracebacks_bytes(self->tracebacks) < self->compact_at) {
+        return;
+    }
+    uint32_t count = tracebacks_node_count(self->tracebacks);
+    struct renumbering ids = {.from = self->tracebacks, .to = tracebacks_new()};
+    ids.nodes = mem_calloc((size_t)count + 1, sizeof(uint32_t));
+    ids.functions =
+        mem_calloc((size_t)tracebacks_function_count(ids.from) + 1, sizeof(uint32_t));
+    ids.texts = mem_calloc((size_t)tracebacks_text_count(ids.from) + 1, sizeof(uint32_t));
+    if (ids.to != NULL && ids.nodes != NULL && ids.functions != NULL && ids.texts != NULL) {
+        shadow_each(&self->gil.shadow, mark_word, &ids);
+        shadow_each(&self->raw.shadow, mark_word, &ids);
+        for (size_t i = 0; i < self->tracked.used; i++) {
+            ids.nodes[self->tracked.blocks[i].traceback] = 1;
+        }
+        if (copy_nodes(&ids, count) == 0) {
+            renumber_all(self, &ids);
+        }
+    }
+    tracebacks_unref(ids.to);
+    mem_free(ids.nodes);
+    mem_free(ids.functions);
+    mem_free(ids.texts);
+    size_t left = tracebacks_bytes(self->tracebacks);
+    self->compact_at = left * 2 > COMPACT_FLOOR ? left * 2 : COMPACT_FLOOR;
+}

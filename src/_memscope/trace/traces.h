@@ -1,0 +1,229 @@
+/* The live table: every block, with its size, domain, epoch and traceback.
+ *
+ * Two realms, because two kinds of callers meet here:
+ *
+ *     realm GIL    blocks of the MEM and OBJ domains.  Their callers hold the
+ *                  GIL, so the realm is entered through the gate, which costs
+ *                  them nothing (base/gate.h).
+ *     realm RAW    blocks of the RAW domain, and what extensions report through
+ *                  PyTraceMalloc_Track.  Their callers may hold no GIL and must
+ *                  not take it, so the realm is used under `lock`.
+ *
+ * A block is freed through the domain that made it, so the two never look for
+ * each other's blocks and need no agreement.  (A RAW free that nobody saw, and
+ * the address then used by OBJ, is the one way to have both; the snapshot keeps
+ * the newer kind.)
+ *
+ * Shared by both: the tree of tracebacks and `codes`, read freely, changed
+ * under `lock`.
+ *
+ * Lock order: gate, then `lock`.  Nothing below calls Python, PyMem or the
+ * dynamic loader.
+ *
+ * Failure: a trace that cannot be stored is counted in `lost`; nothing else
+ * happens to the caller. */
+#ifndef MEMSCOPE_TRACES_H
+#define MEMSCOPE_TRACES_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/gate.h"
+#include "base/hashmap.h"
+#include "trace/callsites.h"
+#include "trace/shadow.h"
+#include "trace/snapshot.h"
+#include "trace/tracebacks.h"
+
+/* One frame on its way into a traceback. */
+struct stack_frame {
+    uintptr_t instruction;
+    const void *frame;              /* the interpreter's, for frames.c */
+};
+
+/* The stack that was last turned into a traceback: what is older than the
+ * first difference to it need not be looked up again. */
+struct stack {
+    struct stack_frame *frames;     /* [capacity] scratch: the stack being read, newest first */
+    uintptr_t *instructions;        /* [capacity] the last one, oldest first ... */
+    uint32_t *tracebacks;           /* [capacity] ... and the traceback up to each frame */
+    uint32_t depth, capacity;
+    unsigned deaths;                /* codes.deaths when it was taken */
+};
+
+struct realm {
+    struct shadow shadow;
+    struct hashmap large;           /* address -> size, where the slot's field is too small */
+    struct callsites callsites;
+    struct stack stack;
+    atomic_uint_fast64_t bytes;     /* live; written by the realm's holder only */
+    uint64_t count;                 /* live blocks */
+    uint64_t peak;                  /* largest bytes of both realms that this one has seen */
+    uintptr_t newest;               /* address of the block last put */
+};
+
+/* Blocks reported by extensions.  Few, large, at any address and in any
+ * domain: a plain table, with the blocks of one address chained. */
+struct tracked_block {
+    uintptr_t address;
+    uint64_t size;
+    uint32_t domain;
+    uint32_t traceback;
+    uint32_t next;                  /* position + 1 of another block at this address, 0: none */
+    uint8_t epoch;
+};
+
+struct tracked {
+    struct hashmap by_address;      /* address -> position + 1 of the first */
+    struct tracked_block *blocks;   /* traceback 0: free, `next` links the free ones */
+    size_t used, capacity;
+    uint32_t spare;                 /* position + 1 of a free one, 0: none */
+    uint64_t count;
+};
+
+struct traces {
+    struct gate gate;
+    struct lock lock;
+    struct realm gil;               /* under the gate */
+    struct realm raw;               /* under `lock` */
+    struct tracked tracked;         /* under `lock`; its bytes count in `raw` */
+    struct tracebacks *tracebacks;  /* changed under `lock` */
+    size_t compact_at;              /* tree bytes that make a compaction worth while */
+    uint32_t compactions;           /* how often ids have changed */
+    struct codes codes;             /* changed under `lock` */
+    atomic_uint_fast64_t lost;
+    atomic_uint epoch;              /* index of the current one in `epochs` */
+    uint64_t epochs[256];           /* index -> number of the first checkpoint it stands for */
+    uint64_t now;                   /* number of the current epoch */
+};
+
+/* Allocates the tables for tracebacks of up to `nframe` frames.  0, or -1
+ * without memory and nothing held.  traces_release frees them; both with the
+ * gate and the lock held, and no snapshot is touched. */
+int traces_init(struct traces *self, uint32_t nframe);
+void traces_release(struct traces *self);
+
+static inline uint64_t
+traces_bytes(const struct traces *self)
+{
+    return atomic_load_explicit(&self->gil.bytes, memory_order_relaxed)
+           + atomic_load_explicit(&self->raw.bytes, memory_order_relaxed);
+}
+
+static inline void
+traces_lose(struct traces *self)
+{
+    atomic_fetch_add_explicit(&self->lost, 1, memory_order_relaxed);
+}
+
+/* Slow halves of realm_put and realm_take. */
+void realm_replaced(struct traces *self, struct realm *realm, uintptr_t address, uint64_t word);
+uint64_t realm_take_large(struct realm *realm, uintptr_t address);
+void realm_code_died(struct traces *self, uintptr_t address);
+
+/* Records the block: what was known of the address before is replaced. */
+static inline void
+realm_put(struct traces *self, struct realm *realm, uintptr_t address, size_t size,
+          unsigned domain, uint32_t traceback)
+{
+    unsigned epoch = atomic_load_explicit(&self->epoch, memory_order_relaxed);
+    uint64_t word = shadow_word(traceback, domain, epoch, address, size);
+    uint64_t old;
+    uintptr_t old_address;
+    if (shadow_put(&realm->shadow, address, size, word, &old, &old_address) < 0) {
+        traces_lose(self);
+        return;
+    }
+    if (old != 0) {
+        realm_replaced(self, realm, old_address, old);
+    }
+    if (size >= SHADOW_LARGE && hashmap_put(&realm->large, address, size) < 0) {
+        shadow_take(&realm->shadow, address);
+        traces_lose(self);
+        return;
+    }
+    uint64_t bytes = atomic_load_explicit(&realm->bytes, memory_order_relaxed) + size;
+    atomic_store_explicit(&realm->bytes, bytes, memory_order_relaxed);
+    realm->count++;
+    realm->newest = address;
+    uint64_t total = traces_bytes(self);
+    if (total > realm->peak) {
+        realm->peak = total;
+    }
+}
+
+/* What realm_take found. */
+struct taken {
+    uint64_t word;      /* 0: the block was not known */
+    uint64_t size;
+};
+
+/* Forgets the block, before it is freed; an unknown block is no error. */
+static inline struct taken
+realm_take(struct traces *self, struct realm *realm, uintptr_t address)
+{
+    struct taken taken = {shadow_take(&realm->shadow, address), 0};
+    if (taken.word == 0) {
+        return taken;
+    }
+    if (taken.word & SHADOW_CODE) {
+        realm_code_died(self, address);
+        if (shadow_word_traceback(taken.word) == 0) {
+            taken.word = 0;
+            return taken;
+        }
+    }
+    taken.size = shadow_word_size(taken.word);
+    if (taken.size == SHADOW_LARGE) {
+        taken.size = realm_take_large(realm, address);
+    }
+    uint64_t bytes = atomic_load_explicit(&realm->bytes, memory_order_relaxed) - taken.size;
+    atomic_store_explicit(&realm->bytes, bytes, memory_order_relaxed);
+    realm->count--;
+    return taken;
+}
+
+/* Requested size of the block whose word this is. */
+uint64_t realm_size(const struct realm *realm, uintptr_t address, uint64_t word);
+
+/* Puts back what realm_take took, after a realloc that failed. */
+void realm_restore(struct traces *self, struct realm *realm, uintptr_t address,
+                   struct taken taken);
+
+/* Makes sure the death of the code object in [code, end) is seen.  Gate and
+ * lock held.  0, or -1 without memory. */
+int traces_watch_code(struct traces *self, uintptr_t code, uintptr_t end, uint32_t function);
+
+/* PyTraceMalloc_Track and _Untrack; under the lock. */
+void traces_track(struct traces *self, uint32_t domain, uintptr_t address, uint64_t size,
+                  uint32_t traceback);
+void traces_untrack(struct traces *self, uint32_t domain, uintptr_t address);
+
+/* A block reported for this domain; NULL if there is none. */
+const struct tracked_block *traces_tracked(const struct traces *self, uint32_t domain,
+                                           uintptr_t address);
+
+/* The rest: gate and lock held. */
+
+/* Largest sum of live bytes since the start or the last reset. */
+uint64_t traces_peak(const struct traces *self);
+void traces_reset_peak(struct traces *self);
+
+/* Blocks live now, of every kind. */
+uint64_t traces_count(const struct traces *self);
+
+/* Begins a new epoch and returns its number.  A slot has 8 bits for the epoch:
+ * when they are used up, neighbouring epochs of the older half are merged, so
+ * young blocks keep exact numbers and old ones the right order. */
+uint64_t traces_advance_epoch(struct traces *self);
+
+/* Drops tracebacks and texts that no live block uses, when they have grown to
+ * twice what was left the last time.  Snapshots keep the tree they were taken
+ * with.  One pass over the slots. */
+void traces_compact_if_due(struct traces *self);
+
+/* A frozen copy; NULL without memory. */
+struct snapshot *traces_snapshot(const struct traces *self, uint32_t nframe);
+
+#endif

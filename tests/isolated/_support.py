@@ -1,0 +1,202 @@
+"""What the scenarios in this folder share.
+
+A scenario is a script for a fresh process: exit code 0 means passed, 77 that
+it cannot run here (the reason is on stdout), anything else, a signal or a
+timeout that the fault it names is back.  tests/test_isolated.py runs them all;
+one alone runs as `python tests/isolated/NAME.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+try:
+    from memscope import _memscope as m
+except ImportError:
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    from memscope import _memscope as m
+
+__all__ = [
+    "UNKNOWN",
+    "WATCHED",
+    "deadline",
+    "exercise",
+    "ext",
+    "foreign_blocks",
+    "in_fork",
+    "load_ext",
+    "m",
+    "python",
+    "quick_start",
+    "rows",
+    "skip",
+    "threads",
+    "wait_child",
+]
+
+SKIP = 77
+UNKNOWN = (("<unknown>", 0),)
+"""The frames of a block that no Python frame made."""
+WATCHED = 237
+"""A size that CPython itself does not ask for: marks the blocks a scenario counts."""
+
+HERE = Path(__file__).resolve().parent
+
+
+def skip(reason: str) -> NoReturn:
+    """This interpreter or machine cannot run the scenario."""
+    print(reason)
+    sys.stdout.flush()
+    os._exit(SKIP)
+
+
+def load_ext(name: str = "_memscope_testext") -> ModuleType:
+    spec = importlib.util.spec_from_file_location("memscope_testext_build", HERE.parent / "ext" / "build.py")
+    assert spec is not None and spec.loader is not None
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    try:
+        module: ModuleType = build.load(name)
+    except build.BuildError as error:
+        skip(f"the test extension does not build: {error}")
+    return module
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name == "ext":
+        globals()["ext"] = module = load_ext()
+        return module
+    raise AttributeError(name)
+
+
+def quick_start(nframe: int = 1) -> None:
+    """start() without the price of collecting what was there before."""
+    gc.freeze()
+    m.start(nframe)
+
+
+def rows(size: int | None = None, snapshot: Any = None) -> dict[int, tuple[Any, ...]]:
+    """{address: (domain, size, frames newest first, total)} of the live blocks, or those of one size."""
+    columns = m.take_snapshot() if snapshot is None else snapshot
+    traces = columns.traces()
+    found = [i for i, trace in enumerate(traces) if size is None or trace[1] == size]
+    result = {columns.address(i): traces[i] for i in found}
+    assert len(result) == len(found), "one address, two rows"
+    return result
+
+
+def foreign_blocks(size: int = WATCHED) -> set[int]:
+    """Addresses of the live blocks of that size that no Python frame made."""
+    return {address for address, trace in rows(size).items() if trace[2] == UNKNOWN}
+
+
+def exercise(count: int = 200) -> None:
+    """Allocate and free in every domain, moved and unmoved."""
+    kept: list[object] = []
+    for i in range(count):
+        kept.append([i, str(i) * (i % 40), {i: bytes(i * 13)}])
+        if i % 3 == 0:
+            kept[i // 2] = None
+
+
+def deadline(seconds: float) -> Iterator[int]:
+    """Count until the time is up."""
+    end = time.monotonic() + seconds
+    i = 0
+    while time.monotonic() < end:
+        yield i
+        i += 1
+
+
+@contextlib.contextmanager
+def threads(count: int, work: Callable[[Callable[[], bool]], object]) -> Iterator[None]:
+    """Run work(stopped) in so many threads around a block; an exception in one fails the scenario."""
+    stop = threading.Event()
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work(stop.is_set)
+        except BaseException as error:
+            errors.append(error)
+
+    running = [threading.Thread(target=run) for _ in range(count)]
+    for thread in running:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in running:
+            thread.join()
+    for error in errors:
+        raise error
+
+
+def wait_child(pid: int, timeout: float = 5.0) -> int:
+    """The child's exit code, -N for signal N; kills it and raises if it hangs."""
+    end = time.monotonic() + timeout
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > end:
+            os.kill(pid, signal.SIGABRT)
+            time.sleep(0.2)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise AssertionError(f"the child hung for {timeout} s")
+        time.sleep(0.001)
+
+
+def in_fork(work: Callable[[], object], name: object = "", timeout: float = 10.0) -> None:
+    """Run work() in a forked child; it must end without an exception, a signal or a hang."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    code = wait_child(pid, timeout)
+    assert code == 0, f"{name}: the child ended with {code}"
+
+
+def python(
+    code: str, *arguments: str, timeout: float = 30.0, env: dict[str, str] | None = None, expect: int = 0
+) -> str:
+    """Run code in a fresh interpreter, with this module importable; its stdout."""
+    paths = [str(HERE), str(Path(m.__file__).resolve().parents[1])]
+    if os.environ.get("PYTHONPATH"):
+        paths.append(os.environ["PYTHONPATH"])
+    done = subprocess.run(
+        [sys.executable, *arguments, "-c", code],
+        env={**os.environ, "PYTHONFAULTHANDLER": "1", "PYTHONPATH": os.pathsep.join(paths), **(env or {})},
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=timeout,
+    )
+    if done.returncode != expect:
+        print(code, done.stdout, done.stderr, sep="\n")
+        raise AssertionError(f"exit code {done.returncode}, not {expect}")
+    return done.stdout

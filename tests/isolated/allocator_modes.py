@@ -1,0 +1,48 @@
+"""Requested sizes, once each, under every allocator PYTHONMALLOC can choose."""
+
+import sys
+
+from _support import python
+
+CODE = """
+import os
+from _support import ext, m, rows
+SIZES = [1, 7, 8, 16, 511, 512, 513, 10000, 65534, 65535, 65536, 2**20, 2**20 + 1, 5 * 2**20]
+m.start(2)
+before = m.get_traced_memory()[0]
+blocks = {}
+for domain in range(3):
+    for size in SIZES:
+        blocks[ext.malloc(domain, size)] = size
+        blocks[ext.calloc(domain, size, 1)] = size
+        blocks[ext.calloc(domain, 1, size)] = size
+        blocks[ext.realloc(domain, 0, size)] = size
+        blocks[ext.realloc(domain, ext.malloc(domain, 40), size)] = size
+        blocks[ext.realloc(domain, ext.malloc(domain, 70_000), size)] = size
+table = rows()
+assert {address: table[address][1] for address in blocks} == blocks
+grown = m.get_traced_memory()[0] - before
+truth = sum(blocks.values())
+assert truth <= grown < truth + 300_000, (truth, grown)
+assert sum(trace[1] for trace in table.values()) < before + truth + 300_000
+for i, address in enumerate(blocks):
+    ext.free(i // (6 * len(SIZES)), address)
+assert not set(blocks) & set(rows())
+thing = bytearray(70_000)
+size = max(trace[1] for trace in rows().values())
+assert size == 70_001, size
+assert m.get_traced_memory()[0] - before < 400_000
+m.stop()
+"""
+
+MODES = ["default", "pymalloc", "pymalloc_debug", "malloc", "malloc_debug", "debug"]
+if sys.version_info >= (3, 13):
+    MODES += ["mimalloc", "mimalloc_debug"]
+for mode in MODES:
+    try:
+        python("pass", env={"PYTHONMALLOC": mode})
+    except AssertionError:
+        print("this build has no", mode)
+        continue
+    python(CODE, env={"PYTHONMALLOC": mode})
+python(CODE, "-X", "dev")

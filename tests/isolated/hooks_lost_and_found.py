@@ -1,0 +1,40 @@
+"""tracemalloc takes our hooks off blindly; what lived and died meanwhile must not come back as a lie."""
+
+import gc
+import tracemalloc
+
+from _support import ext, m, rows
+
+
+def generated(number: int, size: int) -> tuple[str, int]:
+    """Run code that keeps one block of that size, and dies."""
+    name = f"<generated {number}>"
+    lines = number % 50
+    scope: dict[str, object] = {"kept": kept}
+    exec(compile("\n" * lines + f"kept.append(bytearray({size - 1}))", name, "exec"), scope)
+    return (name, lines + 1)
+
+
+for nframe in (1, 4):
+    kept: list[bytearray] = []
+    for number in range(30):
+        tracemalloc.start()
+        m.start(nframe)
+        before = ext.malloc(2, 7919)
+        generated(number, 5000)
+        tracemalloc.stop()
+        # Blind now, if nobody noticed: code and blocks come and go.
+        ext.free(2, before)
+        kept.clear()
+        for other in range(20):
+            generated(1000 + other, 6000)
+        kept.clear()
+        gc.collect()
+        # Any question is a chance to notice.
+        m.is_tracing(), m.status(), m.take_snapshot(), m.get_traced_memory()
+        places = [generated(2000 + number + other, 9000 + other) for other in range(20)]
+        for other, place in enumerate(places):
+            (trace,) = rows(9000 + other).values()
+            assert trace[2][0] == place, (trace, place)
+        m.stop()
+        assert not m.is_tracing()

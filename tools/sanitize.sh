@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# The tests under AddressSanitizer and UndefinedBehaviorSanitizer, in a copy of the tree.
+#
+#   tools/sanitize.sh PYTHON [PYTEST ARGUMENT...]
+#
+# Twice: with pymalloc, as programs run, and with PYTHONMALLOC=malloc, so that the
+# sanitizer sees every block of the interpreter.  Leaks are not looked for here: an
+# interpreter leaves thousands of blocks at exit (the plain C parts do that, tools/fuzz.sh).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=$1
+shift
+tree=build/sanitize
+tools/copy.sh "$tree"
+cd "$tree"
+MEMSCOPE_SANITIZE=1 MEMSCOPE_WERROR=1 tools/env.sh "$python" .venv test
+.venv/bin/python tests/ext/build.py
+
+LD_PRELOAD=$(realpath "$(cc -print-file-name=libasan.so)")
+export LD_PRELOAD
+export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:abort_on_error=1:handle_segv=0
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+for allocator in pymalloc malloc; do
+    printf '\n### PYTHONMALLOC=%s\n' $allocator
+    PYTHONMALLOC=$allocator .venv/bin/python -m pytest -q -n "$(nproc)" "$@"
+done
