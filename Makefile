@@ -10,7 +10,7 @@ C_FILES = $(shell find src tests -name '*.[ch]')
 env = @tools/env.sh "$(PYTHON)" "$(VENV)" $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint format typecheck readme package bench matrix sanitize fuzz regrtest clean
+.PHONY: help demo test build lint format typecheck readme package bench fresh matrix sanitize fuzz regrtest clean
 
 help:  ## this text
 	@awk 'BEGIN { FS = ":.*## "; print "usage: make TARGET [PYTHON=/path/to/python]\n" } \
@@ -59,6 +59,9 @@ package:  ## build the sdist and a wheel, check and install them
 	tools/package.sh "$(VENV)"
 
 ##@ The long ones
+
+fresh:  ## make demo and make test on a new Debian 12 with git, make and python3
+	tools/fresh.sh
 
 matrix:  ## the tests on every CPython 3.11-3.15 that can be had
 	tools/matrix.sh

@@ -25,8 +25,12 @@ def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the whole."""
-    parser.add_argument("--callgrind", action="store_true", help="count instructions too (ten more minutes)")
-    parser.add_argument("--full", dest="quick", action="store_false", help="all repeats: about an hour")
+    parser.add_argument(
+        "--callgrind", action="store_true", help="count instructions too (ten more minutes)"
+    )
+    parser.add_argument(
+        "--full", dest="quick", action="store_false", help="all repeats: about an hour"
+    )
     parser.set_defaults(quick=True)
 
 

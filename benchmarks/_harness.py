@@ -29,7 +29,12 @@ from typing import Any, Literal
 ROOT = Path(__file__).resolve().parent.parent
 _MARK = "@result "
 # An installed memscope comes before the source tree: the tree is last on the path.
-_BOOT = "import sys; sys.path.append({root!r}); from benchmarks._harness import child_main; child_main()"
+_BOOT = """\
+import sys
+sys.path.append({root!r})
+from benchmarks._harness import child_main
+child_main()
+"""
 
 
 class ChildError(Exception):
@@ -135,7 +140,12 @@ class Report:
 
 
 def run_child(
-    options: Options, target: Callable[..., Any], *, pinned: bool = True, timeout: float = 600, **arguments: Any
+    options: Options,
+    target: Callable[..., Any],
+    *,
+    pinned: bool = True,
+    timeout: float = 600,
+    **arguments: Any,
 ) -> Any:
     """Call ``target(**arguments)`` in a fresh child and return its result.
 
@@ -158,7 +168,9 @@ def run_child(
         f"benchmarks.{Path(target.__code__.co_filename).stem}:{target.__name__}",
         json.dumps(arguments),
     ]
-    return json.loads(run_command(command, pinned=pinned and options.pin, timeout=timeout, mark=_MARK))
+    return json.loads(
+        run_command(command, pinned=pinned and options.pin, timeout=timeout, mark=_MARK)
+    )
 
 
 def run_command(command: Sequence[str], *, pinned: bool, timeout: float, mark: str = "") -> str:
@@ -175,25 +187,29 @@ def run_command(command: Sequence[str], *, pinned: bool, timeout: float, mark: s
     # Equal hash seeds: the order of sets and the shape of dicts are part of the workload.
     environment = os.environ | {"PYTHONHASHSEED": "0"}
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             command,
             capture_output=True,
             text=True,
             timeout=timeout,
             env=environment,
-            preexec_fn=pin if pinned else None,  # noqa: PLW1509
+            preexec_fn=pin if pinned else None,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise ChildError(f"no result after {timeout:g} s: {shlex.join(command)}") from error
     if done.returncode:
-        raise ChildError(f"exit status {done.returncode}: {shlex.join(command)}\n{done.stderr[-4000:]}")
+        raise ChildError(
+            f"exit status {done.returncode}: {shlex.join(command)}\n{done.stderr[-4000:]}"
+        )
     if not mark:
         return done.stdout + done.stderr
     for line in reversed(done.stdout.splitlines()):
         if line.startswith(mark):
             return line.removeprefix(mark)
-    raise ChildError(f"no result printed by {shlex.join(command)}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    raise ChildError(
+        f"no result printed by {shlex.join(command)}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+    )
 
 
 def child_main() -> None:
@@ -273,7 +289,9 @@ def machine(options: Options) -> dict[str, Any]:
 def ratio(sample: Sample, base: Sample) -> str:
     """``1.24 (1.21-1.29)``: ratio of medians, and the quartiles against the base's median."""
     first, third = sample.quartiles
-    return f"{sample.median / base.median:.2f} ({first / base.median:.2f}-{third / base.median:.2f})"
+    return (
+        f"{sample.median / base.median:.2f} ({first / base.median:.2f}-{third / base.median:.2f})"
+    )
 
 
 def markdown(table: Table) -> str:
@@ -283,9 +301,15 @@ def markdown(table: Table) -> str:
 
     def line(cells: Sequence[str]) -> str:
         first, *rest = zip(cells, widths, strict=True)
-        return f"| {first[0]:<{first[1]}} | " + " | ".join(f"{cell:>{width}}" for cell, width in rest) + " |"
+        return (
+            f"| {first[0]:<{first[1]}} | "
+            + " | ".join(f"{cell:>{width}}" for cell, width in rest)
+            + " |"
+        )
 
-    rule = "|" + "|".join("-" * (width + 2 if i == 0 else width + 1) + ":" * (i > 0) for i, width in enumerate(widths))
+    rule = "|" + "|".join(
+        "-" * (width + 2 if i == 0 else width + 1) + ":" * (i > 0) for i, width in enumerate(widths)
+    )
     lines = [f"### {table.title}", "", line(table.header), rule + "|", *map(line, table.rows)]
     if table.notes:
         lines += ["", *table.notes]
@@ -317,10 +341,12 @@ def describe_text(facts: dict[str, Any]) -> str:
     """The machine, as lines of a markdown list."""
     products = ", ".join(f"{name} {text}" for name, text in facts["products"].items())
     load = " ".join(f"{value:.2f}" for value in facts["load"])
+    pinned = "one core per child" if facts["pinned"] else "children not pinned"
+    quick = "; QUICK run: few repeats" if facts["quick"] else ""
     lines = [
-        f"* {facts['date']}; {facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}, {facts['libc']}",
-        f"* load at the start {load}; {'one core per child' if facts['pinned'] else 'children not pinned'}"
-        + ("; QUICK run: few repeats" if facts["quick"] else ""),
+        f"* {facts['date']}; {facts['cpu']}, {facts['cores']} cores",
+        f"* Linux {facts['kernel']}, {facts['libc']}",
+        f"* load at the start {load}; {pinned}{quick}",
         f"* Python {facts['python']}",
         f"* configured with `{facts['configure']}`, flags `{facts['cflags']}`",
         f"* {products}",
@@ -363,7 +389,9 @@ def main(
     parser.add_argument("--quick", action="store_true", help="few repeats: a rough answer soon")
     parser.add_argument("--no-pin", action="store_true", help="let children use every core")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample to FILE")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables to FILE as well")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="write the tables to FILE as well"
+    )
     parser.add_argument("--check", action="store_true", help="exit with 1 if a target is missed")
     if arguments is not None:
         arguments(parser)
@@ -381,6 +409,10 @@ def main(
     if chosen.markdown:
         chosen.markdown.write_text(text)
     if chosen.json:
-        figures = [dataclasses.asdict(figure) | {"reached": figure.reached} for figure in report.figures]
-        chosen.json.write_text(json.dumps({"machine": facts, "figures": figures, **report.raw}, indent=1) + "\n")
+        figures = [
+            dataclasses.asdict(figure) | {"reached": figure.reached} for figure in report.figures
+        ]
+        chosen.json.write_text(
+            json.dumps({"machine": facts, "figures": figures, **report.raw}, indent=1) + "\n"
+        )
     return 1 if chosen.check and not all(figure.reached for figure in report.figures) else 0

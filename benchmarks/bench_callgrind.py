@@ -35,7 +35,12 @@ KERNELS = {
 """Each makes some blocks for each item of ``block`` and drops them again."""
 
 _DEPTH = 20
-_BOOT = "import sys; sys.path.append({root!r}); from benchmarks.bench_callgrind import count; count(*sys.argv[1:])"
+_BOOT = """\
+import sys
+sys.path.append({root!r})
+from benchmarks.bench_callgrind import count
+count(*sys.argv[1:])
+"""
 
 
 def count(tool: str, kernel: str, items: str, rounds: str) -> None:
@@ -46,7 +51,7 @@ def count(tool: str, kernel: str, items: str, rounds: str) -> None:
     tools.start(tool)
     block = range(1000, 1000 + int(items))
     space: dict[str, Any] = {"block": block}
-    exec(compile(f"def run():\n    return {KERNELS[kernel]}\n", "<kernel>", "exec"), space)  # noqa: S102
+    exec(compile(f"def run():\n    return {KERNELS[kernel]}\n", "<kernel>", "exec"), space)
     run = space["run"]
 
     def descend(frames: int) -> None:
@@ -94,7 +99,7 @@ def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
         "Instructions per item (callgrind), 20 frames deep",
         ["kernel", *names],
         notes=[
-            "The difference of two runs of one process, so that start-up does not count.  An item is",
+            "Start-up does not count: a figure is the difference of two processes.  An item is",
             *(f"* {name}: `{text}`" for name, text in KERNELS.items()),
             "",
             "each dropped again.",
@@ -108,7 +113,9 @@ def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
         for tool in names:
             progress(f"callgrind: {kernel}, {tool}")
             try:
-                low, high = (instructions(options, tool, kernel, items, rounds) for rounds in (few, many))
+                low, high = (
+                    instructions(options, tool, kernel, items, rounds) for rounds in (few, many)
+                )
             except ChildError as error:
                 if "ModuleNotFoundError" not in str(error):
                     raise

@@ -15,7 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import tools
-from benchmarks._harness import Figure, Options, Report, Sample, Table, main, progress, rotated, run_child
+from benchmarks._harness import (
+    Figure,
+    Options,
+    Report,
+    Sample,
+    Table,
+    main,
+    progress,
+    rotated,
+    run_child,
+)
 
 _PRODUCTS = ("memscope", "tracemalloc")
 _LINES = 20
@@ -95,7 +105,9 @@ def _call_paths() -> Callable[[list[object], int, int], None]:
         lines.append(f"models_{b} = [{', '.join(f'model_{b}_{c}' for c in range(_FANOUT))}]")
         _define(f"/srv/app/service_{b}.py", lines, space)
     lines = ["def stack(depth, route, kept, at, b, c):"]
-    lines.append("    (stack if depth else route)(*((depth - 1, route) if depth else ()), kept, at, b, c)")
+    lines.append(
+        "    (stack if depth else route)(*((depth - 1, route) if depth else ()), kept, at, b, c)"
+    )
     lines.append(f"services = [{', '.join(f'service_{b}' for b in range(_FANOUT))}]")
     for a in range(_FANOUT):
         lines += [f"def route_{a}(kept, at, b, c):", "    services[b](kept, at, c)"]
@@ -112,7 +124,7 @@ def _call_paths() -> Callable[[list[object], int, int], None]:
 
 
 def _define(filename: str, lines: list[str], space: dict[str, Any]) -> None:
-    exec(compile("\n".join(lines) + "\n", filename, "exec"), space)  # noqa: S102
+    exec(compile("\n".join(lines) + "\n", filename, "exec"), space)
 
 
 # Children
@@ -171,10 +183,10 @@ def questions(product: str, frames: int, blocks: int, repeats: int) -> dict[str,
     filters = [tracer.Filter(True, "/srv/*"), tracer.Filter(False, "<frozen importlib._bootstrap>")]
     found: dict[str, list[float]] = {}
 
-    def timed(name: str, call: Callable[[], Any]) -> Any:
+    def timed(name: str, call: Callable[..., Any], *args: Any) -> Any:
         gc.collect()
         start = time.process_time()
-        result = call()
+        result = call(*args)
         found.setdefault(name, []).append(time.process_time() - start)
         return result
 
@@ -185,7 +197,10 @@ def questions(product: str, frames: int, blocks: int, repeats: int) -> dict[str,
         snapshot = timed("take_snapshot", tracer.take_snapshot)
         found.setdefault("extra", []).append(memory.rss() - before)
         found.setdefault("extra peak", []).append(memory.rss_peak() - before)
-        _expect(len(snapshot.traces) >= blocks, f"{product} kept {len(snapshot.traces)} of {blocks} traces")
+        _expect(
+            len(snapshot.traces) >= blocks,
+            f"{product} kept {len(snapshot.traces)} of {blocks} traces",
+        )
         return snapshot
 
     tracer.start(frames)
@@ -198,17 +213,20 @@ def questions(product: str, frames: int, blocks: int, repeats: int) -> dict[str,
         path = str(Path(folder) / "snapshot")
         for base, new in zip(bases, grown, strict=True):
             rows = len(base.traces)
-            result = timed("statistics('lineno')", lambda base=base: base.statistics("lineno"))
+            result = timed("statistics('lineno')", base.statistics, "lineno")
             _expect(sum(s.count for s in result) == rows, "statistics lost traces")
-            result = timed("statistics('traceback')", lambda base=base: base.statistics("traceback"))
+            result = timed("statistics('traceback')", base.statistics, "traceback")
             _expect(sum(s.count for s in result) == rows, "statistics lost traces")
-            result = timed("filter_traces", lambda base=base: base.filter_traces(filters))
+            result = timed("filter_traces", base.filter_traces, filters)
             _expect(blocks <= len(result.traces) <= rows, "filter_traces lost traces")
-            result = timed("compare_to('lineno')", lambda base=base, new=new: new.compare_to(base, "lineno"))
+            result = timed("compare_to('lineno')", new.compare_to, base, "lineno")
             difference = len(new.traces) - rows
-            _expect(sum(s.count_diff for s in result) == difference >= extra // 2, "compare_to lost traces")
-            timed("save", lambda new=new: (new.save if product == "memscope" else new.dump)(path))
-            result = timed("load", lambda: tracer.Snapshot.load(path))
+            _expect(
+                sum(s.count_diff for s in result) == difference >= extra // 2,
+                "compare_to lost traces",
+            )
+            timed("save", new.save if product == "memscope" else new.dump, path)
+            result = timed("load", tracer.Snapshot.load, path)
             _expect(len(result.traces) == len(new.traces), "load lost traces")
             found.setdefault("file", []).append(Path(path).stat().st_size)
             del result
@@ -227,10 +245,18 @@ def memory_report(options: Options, blocks: int, rounds: int) -> Report:
     """Bytes per live trace: what the process grew by, less what it grows by untraced."""
     table = Table(
         f"Bytes per live trace, {blocks:,} small blocks",
-        ["tool", "16-byte objects: resident", "malloc", "own account", "56-byte strings: resident", "own account"],
+        [
+            "tool",
+            "16-byte objects: resident",
+            "malloc",
+            "own account",
+            "56-byte strings: resident",
+            "own account",
+        ],
         notes=[
-            "Resident and malloc are growth of the whole process, less the growth of an untraced one.  Memory mapped",
-            "directly is not in the malloc column; get_tracemalloc_memory() is the tool's own account.",
+            "Resident and malloc are growth of the whole process, less the growth of an untraced",
+            "one.  Memory mapped directly is not in the malloc column; the own account is what",
+            "get_tracemalloc_memory() says.",
         ],
     )
     raw: dict[str, Any] = {}
@@ -279,7 +305,13 @@ def question_report(options: Options, blocks: int, rounds: int, repeats: int) ->
             for product in rotated(_PRODUCTS, turn):
                 progress(f"questions: {product}, {frames} frames")
                 found = run_child(
-                    options, questions, product=product, frames=frames, blocks=blocks, repeats=repeats, timeout=1200
+                    options,
+                    questions,
+                    product=product,
+                    frames=frames,
+                    blocks=blocks,
+                    repeats=repeats,
+                    timeout=1200,
                 )
                 into = raw.setdefault(f"{product}-{frames}", {})
                 for name, values in found.items():
@@ -299,8 +331,9 @@ def question_report(options: Options, blocks: int, rounds: int, repeats: int) ->
         "load",
     ]
     for frames in (1, 25):
+        plural = "frame" if frames == 1 else "frames"
         table = Table(
-            f"Questions at {blocks:,} live traces, {frames} frame{'s' * (frames > 1)}: CPU milliseconds (quartiles)",
+            f"CPU milliseconds (quartiles) at {blocks:,} live traces, {frames} {plural}",
             ["question", *_PRODUCTS, "factor"],
         )
         for name in asked:
@@ -311,22 +344,34 @@ def question_report(options: Options, blocks: int, rounds: int, repeats: int) ->
                 cells.append(f"{sample.median * 1e3:.1f} ({first * 1e3:.1f}-{third * 1e3:.1f})")
             factor = median("tracemalloc", frames, name) / median("memscope", frames, name)
             table.rows.append([*cells, f"{factor:.0f}x"])
-        for name, title in (("extra", "memory kept"), ("extra peak", "memory at the peak"), ("file", "saved file")):
+        for name, title in (
+            ("extra", "memory kept"),
+            ("extra peak", "memory at the peak"),
+            ("file", "saved file"),
+        ):
             values = [median(product, frames, name) for product in _PRODUCTS]
             title = title if name == "file" else f"take_snapshot: {title}"
-            row = [title, *(f"{value / 1e6:.1f} MB" for value in values), f"{values[1] / values[0]:.0f}x"]
+            row = [
+                title,
+                *(f"{value / 1e6:.1f} MB" for value in values),
+                f"{values[1] / values[0]:.0f}x",
+            ]
             table.rows.append(row)
         report.tables.append(table)
         peers = {"tracemalloc": median("tracemalloc", frames, "take_snapshot") * 1e3}
         mine = median("memscope", frames, "take_snapshot") * 1e3
-        where = f"at {blocks:,} traces, {frames} frame{'s' * (frames > 1)}"
+        where = f"at {blocks:,} traces, {frames} {plural}"
         report.figures.append(Figure(f"take_snapshot {where}", mine, 10, "at most", "ms", peers))
         peers = {"tracemalloc": median("tracemalloc", frames, "extra peak") / 1e6}
         mine = median("memscope", frames, "extra peak") / 1e6
-        report.figures.append(Figure(f"take_snapshot {where}: extra memory", mine, 20, "at most", "MB", peers))
+        report.figures.append(
+            Figure(f"take_snapshot {where}: extra memory", mine, 20, "at most", "MB", peers)
+        )
         for name in ("statistics('lineno')", "compare_to('lineno')", "filter_traces"):
             factor = median("tracemalloc", frames, name) / median("memscope", frames, name)
-            figure = Figure(f"{name} {where}: faster", factor, 20, "at least", "x", {"tracemalloc": 1.0})
+            figure = Figure(
+                f"{name} {where}: faster", factor, 20, "at least", "x", {"tracemalloc": 1.0}
+            )
             report.figures.append(figure)
     return report
 
@@ -335,13 +380,19 @@ def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
     """Run it all."""
     blocks = chosen.blocks
     report = memory_report(options, blocks, rounds=1 if options.quick else 3)
-    report.extend(question_report(options, blocks, rounds=1 if options.quick else 3, repeats=2 if options.quick else 3))
+    report.extend(
+        question_report(
+            options, blocks, rounds=1 if options.quick else 3, repeats=2 if options.quick else 3
+        )
+    )
     return report
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark alone."""
-    parser.add_argument("--blocks", type=int, default=1_000_000, help="live blocks (default 1000000)")
+    parser.add_argument(
+        "--blocks", type=int, default=1_000_000, help="live blocks (default 1000000)"
+    )
 
 
 if __name__ == "__main__":

@@ -69,7 +69,11 @@ def measure(tool: str, workload: str, runs: int, enough: float, budget: float) -
 
 
 def collect(
-    options: Options, workloads: tuple[Workload, ...], names: tuple[str, ...], rounds: int, runs: int
+    options: Options,
+    workloads: tuple[Workload, ...],
+    names: tuple[str, ...],
+    rounds: int,
+    runs: int,
 ) -> tuple[Results, list[str]]:
     """Measure every workload under every tool; also return what had to be skipped."""
     times: dict[str, dict[str, list[float]]] = {w.name: {} for w in workloads}
@@ -126,7 +130,9 @@ def report(results: Results, names: tuple[str, ...]) -> Report:
 
     def mean(tool: str, workloads: list[str]) -> float:
         return geometric_mean(
-            results[name][tool].median / results[name]["off"].median for name in workloads if tool in results[name]
+            results[name][tool].median / results[name]["off"].median
+            for name in workloads
+            if tool in results[name]
         )
 
     for title, chosen in (("geomean of the kernels", kernels), ("geomean of all", list(results))):
@@ -141,7 +147,11 @@ def report(results: Results, names: tuple[str, ...]) -> Report:
 
     for frames, limit in ((1, 1.35), (25, 2.5)):
         suffix = f"-{frames}"
-        values = {tool.removesuffix(suffix): mean(tool, kernels) for tool in columns if tool.endswith(suffix)}
+        values = {
+            tool.removesuffix(suffix): mean(tool, kernels)
+            for tool in columns
+            if tool.endswith(suffix)
+        }
         if "memray" in columns:
             values["memray"] = mean("memray", kernels)
         plural = "frame" if frames == 1 else "frames"
@@ -156,9 +166,18 @@ def report(results: Results, names: tuple[str, ...]) -> Report:
         figure("1 frame, stack depth 300 against depth 5", 1.1, values)
     if "stopped" in columns:
         # Noise is what two equal measurements differ by: half the quartile distance of either side.
-        noise = geometric_mean(1 + by["off"].noise / 2 + by["stopped"].noise / 2 for by in results.values())
-        figure("tracing off after stop, geomean of all", round(max(noise, 1.02), 3), {"memscope": mean("stopped", [*results])})
-    raw = {name: {tool: sample.values for tool, sample in by_tool.items()} for name, by_tool in results.items()}
+        noise = geometric_mean(
+            1 + by["off"].noise / 2 + by["stopped"].noise / 2 for by in results.values()
+        )
+        figure(
+            "tracing off after stop, geomean of all",
+            round(max(noise, 1.02), 3),
+            {"memscope": mean("stopped", [*results])},
+        )
+    raw = {
+        name: {tool: sample.values for tool, sample in by_tool.items()}
+        for name, by_tool in results.items()
+    }
     return Report([table], figures, [], {"trace": raw})
 
 
@@ -179,7 +198,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark alone."""
     parser.add_argument("--workloads", metavar="A,B", help="only these")
     parser.add_argument("--tools", metavar="A,B", help=f"only these, of {','.join(TOOLS)}")
-    parser.add_argument("--rounds", type=int, help="children per tool and workload (default 7; 2 with --quick)")
+    parser.add_argument(
+        "--rounds", type=int, help="children per tool and workload (default 7; 2 with --quick)"
+    )
 
 
 def _workload(name: str) -> Workload:

@@ -69,7 +69,7 @@ def _start_memray() -> Session:
     /dev/shm keeps the disk out of the figures; the file is what a user would get.
     """
     memray: Any = importlib.import_module("memray")
-    folder = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
+    folder = "/dev/shm" if os.path.isdir("/dev/shm") else None
     handle, path = tempfile.mkstemp(suffix=".bin", dir=folder)
     os.close(handle)
     destination = memray.FileDestination(path, overwrite=True, compress_on_exit=False)

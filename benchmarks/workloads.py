@@ -91,7 +91,11 @@ def _strings(count: int = 500_000) -> Run:
 def _document(records: int) -> str:
     """A page of search results, as a web service would send it: about 0.6 KB a record."""
     rng = random.Random(2)
-    words = [f"{a}{b}" for a in ("red", "old", "fast", "blue", "late") for b in ("fox", "tree", "car", "café")]
+    words = [
+        f"{a}{b}"
+        for a in ("red", "old", "fast", "blue", "late")
+        for b in ("fox", "tree", "car", "café")
+    ]
 
     def text(length: int) -> str:
         return " ".join(rng.choices(words, k=length))
@@ -102,7 +106,11 @@ def _document(records: int) -> str:
             "title": text(6),
             "score": rng.random() * 100,
             "published": rng.random() < 0.9,
-            "author": {"name": text(2), "email": f"user{i}@example.org", "followers": rng.randrange(10_000)},
+            "author": {
+                "name": text(2),
+                "email": f"user{i}@example.org",
+                "followers": rng.randrange(10_000),
+            },
             "tags": rng.sample(words, 4),
             "summary": text(20),
             "dimensions": [rng.randrange(4_000) for _ in range(4)],
@@ -170,7 +178,7 @@ def _trees(depth: int = 14) -> Run:
 
 def _stack_depth() -> int:
     """Number of Python frames of the caller's stack."""
-    frame = sys._getframe(1)  # noqa: SLF001
+    frame = sys._getframe(1)
     depth = 1
     while frame.f_back is not None:
         frame = frame.f_back
@@ -225,9 +233,15 @@ def _threads(threads: int = 4, rounds: int = 40) -> Run:
     return run
 
 
-_PAGE = """<!doctype html><title>{{ title }}</title>
-<ul>{% for item in items %}<li class="{{ loop.cycle('odd', 'even') }}">{{ item.title }}: {{ item.score|round(1) }}
-{%- if item.published %} <a href="/item/{{ item.id }}">{{ item.author.name }}</a>{% endif %}</li>{% endfor %}</ul>
+_PAGE = """<!doctype html>
+<title>{{ title }}</title>
+<ul>
+{% for item in items -%}
+  <li class="{{ loop.cycle('odd', 'even') }}">{{ item.title }}: {{ item.score|round(1) }}
+  {%- if item.published %} <a href="/item/{{ item.id }}">{{ item.author.name }}</a>{% endif %}
+  </li>
+{%- endfor %}
+</ul>
 """
 
 

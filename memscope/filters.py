@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import fnmatch
 import os.path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
 
 from memscope.sources import Sources
 
@@ -26,6 +26,15 @@ __all__ = ["BaseFilter", "DomainFilter", "Filter", "ModuleFilter", "MyCodeFilter
 
 Spec: TypeAlias = "tuple[bool, bytes | None, int | None, bool, int | None]"
 """Columns.filter's form: inclusive, matching files, line, all frames, domain."""
+
+
+class Ranges(TypedDict, total=False):
+    """Sizes in bytes and epochs to keep; both ends inclusive."""
+
+    min_size: int
+    max_size: int | None
+    min_epoch: int
+    max_epoch: int | None
 
 
 def normalize_filename(filename: str) -> str:
@@ -168,8 +177,8 @@ class MyCodeFilter(FrameFilter):
 NATIVE = (Filter, DomainFilter, ModuleFilter, MyCodeFilter)
 
 
-def select(columns: Columns, filters: Iterable[BaseFilter]) -> Columns:
-    """The rows of *columns* that *filters* keep.
+def select(columns: Columns, filters: Iterable[BaseFilter], **ranges: Unpack[Ranges]) -> Columns:
+    """The rows of *columns* that *filters* keep and that lie in *ranges*.
 
     Cost: one look at each distinct file name and traceback and one pass over
     the rows in C; with a filter of the user's own class, one Python call per
@@ -178,12 +187,15 @@ def select(columns: Columns, filters: Iterable[BaseFilter]) -> Columns:
     filters = list(filters)
     if all(type(one) in NATIVE for one in filters):
         names = columns.filenames()
-        return columns.filter([one._spec(names) for one in filters])  # type: ignore[attr-defined]
+        return columns.filter(
+            [one._spec(names) for one in filters],  # type: ignore[attr-defined]
+            **ranges,
+        )
     including = [one for one in filters if one.inclusive]
     excluding = [one for one in filters if not one.inclusive]
     kept = (
         trace
-        for trace in columns.traces()
+        for trace in columns.filter([], **ranges).traces()
         if (not including or any(one._match(trace) for one in including))
         and all(one._match(trace) for one in excluding)
     )

@@ -178,22 +178,25 @@ class Snapshot(BlockTable):
         """
         criteria: list[BaseFilter] = []
         if filename is not None:
-            criteria.append(Filter(True, filename, None, all_frames, domain))
+            criteria.append(Filter(True, filename, None, all_frames))
         if module is not None:
-            criteria.append(ModuleFilter(True, module, all_frames, domain))
+            criteria.append(ModuleFilter(True, module, all_frames))
         if only_my_code:
             criteria.append(MyCodeFilter(True, all_frames))
         if domain is not None:
             criteria.append(DomainFilter(True, domain))
-        columns = self.columns.filter(
-            [],
+        # In one list any of them would do, so each filters what the one before kept.
+        first, *others = [[criterion] for criterion in criteria] or [[]]
+        columns = select(
+            self.columns,
+            first,
             min_size=min_size,
             max_size=max_size,
             min_epoch=min_epoch,
             max_epoch=max_epoch,
         )
-        for criterion in criteria:  # one at a time: in one list any of them would do
-            columns = select(columns, [criterion])
+        for criterion in others:
+            columns = select(columns, criterion)
         return Snapshot(RawTraces(columns), self.traceback_limit)
 
     def only_my_code(self, all_frames: bool = False) -> Snapshot:
@@ -224,7 +227,7 @@ class Snapshot(BlockTable):
         return f"<Snapshot of {len(self)} blocks, {format_size(self.total_size)}>"
 
     def save(self, filename: PathLike) -> None:
-        """Write the snapshot to *filename* in memscope's own format (docs/snapshot-format.md).
+        """Write the snapshot to *filename* in memscope's own format (docs/dump-format.md).
 
         The file appears whole or not at all.  Attributes added to the object are
         not saved; :meth:`dump` keeps them.  Raises OSError.

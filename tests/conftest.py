@@ -29,9 +29,9 @@ def pytest_report_header() -> list[str]:
     flags = sysconfig.get_config_var("CONFIG_ARGS") or ""
     pgo = ", PGO" if "--enable-optimizations" in flags else ""
     sanitizers = ", under AddressSanitizer" if SANITIZED else ""
-    allocator = os.environ.get("PYTHONMALLOC", "the default")
+    allocator = os.environ.get("PYTHONMALLOC", "default")
     return [
-        f"interpreter: {platform.python_version()} {build}{pgo}{sanitizers}, allocator: {allocator}",
+        f"interpreter: {platform.python_version()} {build}{pgo}{sanitizers}; {allocator=}",
         f"core: {_memscope.__file__}",
     ]
 

@@ -1,6 +1,6 @@
 """A small shop in Flask.  Four of its pages are honest about memory; one is not.
 
-flask --app app run          (or: make demo, from the project's root)
+    flask --app app run          (or, from the project's root: make demo)
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import sqlite3
 
 from flask import Flask, Response, g, jsonify, render_template, request
 
-PRODUCTS = [f"{size} {thing}" for size in ("small", "large") for thing in (
-    "kettle", "lamp", "clock", "chair", "drawer", "mirror", "carpet", "candle", "vase", "shelf"
-)]  # fmt: skip
+THINGS = "kettle lamp clock chair drawer mirror carpet candle vase shelf".split()
+PRODUCTS = [f"{size} {thing}" for size in ("small", "large") for thing in THINGS]
 
 app = Flask(__name__)
 

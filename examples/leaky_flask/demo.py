@@ -85,7 +85,7 @@ def measure_cost(load: Load) -> None:
 
 
 def main() -> int:
-    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=4)
+    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=6)
     threading.Thread(target=server.run, daemon=True).start()
     load = Load(server.effective_port)
     print(f"A Flask application on 127.0.0.1:{load.port}, {WARM_UP} requests to warm it up.")

@@ -33,16 +33,18 @@ def fork_twice() -> None:
         in_fork(child)
 
 
-for _ in range(20):
-    in_fork(child)
-own = m.get_tracemalloc_memory()
-for _ in range(100):
-    in_fork(child)
-for _ in range(10):
-    thread = threading.Thread(target=fork_twice)
-    thread.start()
-    thread.join()
-grown = m.get_tracemalloc_memory() - own
-assert grown < 64 * 1024, f"{grown} bytes for 120 forks"
+def forks() -> int:
+    for _ in range(60):
+        in_fork(child)
+    for _ in range(10):
+        thread = threading.Thread(target=fork_twice)
+        thread.start()
+        thread.join()
+    return m.get_tracemalloc_memory()
+
+
+forks()
+grown = -forks() + forks()
+assert grown < 16 * 1024, f"{grown} bytes for 80 forks"
 assert rows(WATCHED) == parents
 m.stop()

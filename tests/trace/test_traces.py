@@ -38,8 +38,10 @@ def test_off(tracer: ModuleType) -> None:
     assert tracer.get_object_traceback([]) is None
     tracer.clear_traces()
     tracer.reset_peak()
+    assert len(tracer.take_snapshot()) == 0
+    assert tracer.get_epoch() == 0
     with pytest.raises(RuntimeError):
-        tracer.take_snapshot()
+        tracer.advance_epoch()
 
 
 def test_limit_is_kept(tracer: ModuleType) -> None:
@@ -105,7 +107,8 @@ def test_against_a_model(tracer: ModuleType, ext: ModuleType, seed: int) -> None
             assert all(table[address][2][0][0] == __file__ for address in model)
     for address, (domain, _) in model.items():
         ext.free(domain, address)
-    assert not set(model) & set(rows())
+    # Small blocks may belong to others by now; nobody else makes them this large.
+    assert not [address for address, trace in rows().items() if address in model and trace[1] > 8000]
     assert tracer.take_snapshot().lost == 0
 
 
@@ -402,8 +405,6 @@ def test_start_empties_the_free_lists(tracer: ModuleType) -> None:
 
 def test_domains(tracer: ModuleType, ext: ModuleType) -> None:
     """The three domains of PyMem are domain 0, as in tracemalloc; extensions have their own."""
-    if tracer.status().get("interposing", True) in (False, None):
-        pytest.skip("this platform has no way to see PyTraceMalloc_Track")
     tracer.start(2)
     address = 0x7000_0000_0008
     for domain in (1, 2, 389_047, 2**32 - 1):

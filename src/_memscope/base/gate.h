@@ -41,17 +41,25 @@ void gate_setup(struct gate *self, int biased);
 /* Passes without the GIL: makes the gate shared if it is not, takes the lock. */
 void gate_enter_shared(struct gate *self);
 
+/* Passes holding the GIL if the gate is biased; 0: it is shared. */
+static inline int
+gate_try_biased(struct gate *self)
+{
+    atomic_store_explicit(&self->inside, 1, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (!atomic_load_explicit(&self->shared, memory_order_acquire)) {
+        return 1;
+    }
+    atomic_store_explicit(&self->inside, 0, memory_order_release);
+    return 0;
+}
+
 /* Passes holding the GIL.  The result goes to gate_leave. */
 static inline int
 gate_enter(struct gate *self)
 {
-    if (!atomic_load_explicit(&self->shared, memory_order_relaxed)) {
-        atomic_store_explicit(&self->inside, 1, memory_order_relaxed);
-        atomic_signal_fence(memory_order_seq_cst);
-        if (!atomic_load_explicit(&self->shared, memory_order_acquire)) {
-            return 1;
-        }
-        atomic_store_explicit(&self->inside, 0, memory_order_release);
+    if (gate_try_biased(self)) {
+        return 1;
     }
     lock_acquire(&self->lock);
     return 0;

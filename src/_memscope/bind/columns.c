@@ -1,28 +1,15 @@
+#include "bind/columns.h"
+
 #include "bind/bind.h"
-
-#include <string.h>
-
-#include "base/mem.h"
-#include "bind/objects.h"
 #include "bind/raw_traces.h"
 #include "file/dump.h"
-#include "trace/filter.h"
-#include "trace/groups.h"
-#include "trace/summary.h"
 
-/* What is derived from the snapshot is made when first needed and then kept,
- * under the GIL.  No field ever changes from one non-NULL value to another, so
- * a method may let go of the GIL while it reads them. */
-typedef struct {
-    PyObject_HEAD
-    struct snapshot *snapshot;  /* owned */
-    struct summary *summary;    /* owned; NULL until needed */
-    struct objects *objects;    /* owned; NULL until needed */
-} Columns;
-
-static PyObject *
-new_columns(PyTypeObject *type, struct snapshot *snapshot)
+PyObject *
+columns_wrap(PyTypeObject *type, struct snapshot *snapshot)
 {
+    if (snapshot == NULL) {
+        return PyErr_NoMemory();
+    }
     Columns *self = PyObject_New(Columns, type);
     if (self == NULL) {
         snapshot_free(snapshot);
@@ -37,7 +24,7 @@ new_columns(PyTypeObject *type, struct snapshot *snapshot)
 PyObject *
 columns_new(struct module_state *state, struct snapshot *snapshot)
 {
-    return snapshot != NULL ? new_columns(state->columns_type, snapshot) : PyErr_NoMemory();
+    return columns_wrap(state->columns_type, snapshot);
 }
 
 static void
@@ -86,9 +73,8 @@ columns_frames(const struct tracebacks *tracebacks, uint32_t traceback, PyObject
     return frames;
 }
 
-/* The summary, made if need be; NULL and an exception. */
-static struct summary *
-borrow_summary(Columns *self)
+struct summary *
+columns_borrow_summary(Columns *self)
 {
     if (self->summary != NULL) {
         return self->summary;
@@ -109,11 +95,10 @@ borrow_summary(Columns *self)
     return self->summary;
 }
 
-/* The objects, made if need be; NULL and an exception. */
-static struct objects *
-borrow_objects(Columns *self)
+struct objects *
+columns_borrow_objects(Columns *self)
 {
-    struct summary *summary = borrow_summary(self);
+    struct summary *summary = columns_borrow_summary(self);
     if (summary != NULL && self->objects == NULL) {
         self->objects = objects_new(summary);
     }
@@ -140,7 +125,7 @@ from_traces(PyObject *type, PyObject *args)
         return NULL;
     }
     struct snapshot *snapshot = raw_traces_read(traces, (uint32_t)number);
-    return snapshot != NULL ? new_columns((PyTypeObject *)type, snapshot) : NULL;
+    return snapshot != NULL ? columns_wrap((PyTypeObject *)type, snapshot) : NULL;
 }
 
 PyDoc_STRVAR(from_bytes_doc,
@@ -169,7 +154,7 @@ from_bytes(PyObject *type, PyObject *data)
     PyBuffer_Release(&buffer);
     switch (status) {
     case DUMP_OK:
-        return new_columns((PyTypeObject *)type, snapshot);
+        return columns_wrap((PyTypeObject *)type, snapshot);
     case DUMP_INVALID:
         PyErr_SetString(PyExc_ValueError, error.message);
         return NULL;
@@ -196,7 +181,7 @@ static PyObject *
 to_bytes(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     Columns *self = (Columns *)object;
-    struct summary *summary = borrow_summary(self);
+    struct summary *summary = columns_borrow_summary(self);
     if (summary == NULL) {
         return NULL;
     }
@@ -277,7 +262,7 @@ trace(PyObject *object, PyObject *index)
 {
     Columns *self = (Columns *)object;
     Py_ssize_t row = row_index(self, index);
-    struct objects *objects = row >= 0 ? borrow_objects(self) : NULL;
+    struct objects *objects = row >= 0 ? columns_borrow_objects(self) : NULL;
     return objects != NULL ? new_trace(self, objects, (size_t)row) : NULL;
 }
 
@@ -325,7 +310,7 @@ static PyObject *
 traces(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     Columns *self = (Columns *)object;
-    struct objects *objects = borrow_objects(self);
+    struct objects *objects = columns_borrow_objects(self);
     PyObject *list = objects != NULL ? PyList_New((Py_ssize_t)self->snapshot->count) : NULL;
     if (list == NULL) {
         return NULL;
@@ -356,7 +341,7 @@ static PyObject *
 filenames(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     Columns *self = (Columns *)object;
-    struct objects *objects = borrow_objects(self);
+    struct objects *objects = columns_borrow_objects(self);
     PyObject *list = objects != NULL ? PyList_New(self->summary->file_count) : NULL;
     if (list == NULL) {
         return NULL;
@@ -371,3 +356,97 @@ filenames(PyObject *object, PyObject *Py_UNUSED(ignored))
     }
     return list;
 }
+
+static Py_ssize_t
+columns_length(PyObject *object)
+{
+    return (Py_ssize_t)((Columns *)object)->snapshot->count;
+}
+
+static PyObject *
+get_traceback_limit(PyObject *object, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLong(((Columns *)object)->snapshot->traceback_limit);
+}
+
+static PyObject *
+get_total_size(PyObject *object, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLongLong(snapshot_total_size(((Columns *)object)->snapshot));
+}
+
+static PyObject *
+get_lost(PyObject *object, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLongLong(((Columns *)object)->snapshot->lost);
+}
+
+static PyObject *
+get_epoch(PyObject *object, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLongLong(((Columns *)object)->snapshot->now);
+}
+
+static PyObject *
+get_nbytes(PyObject *object, void *Py_UNUSED(closure))
+{
+    Columns *self = (Columns *)object;
+    size_t derived = self->summary != NULL ? summary_bytes(self->summary) : 0;
+    return PyLong_FromSize_t(snapshot_bytes(self->snapshot) + derived);
+}
+
+static PyGetSetDef columns_getset[] = {
+    {"traceback_limit", get_traceback_limit, NULL,
+     PyDoc_STR("How many frames of a traceback were kept at most."), NULL},
+    {"total_size", get_total_size, NULL,
+     PyDoc_STR("Bytes in all blocks.  Cost: one pass over the rows."), NULL},
+    {"lost", get_lost, NULL,
+     PyDoc_STR("Blocks the tracer had no memory to record, and which are missing here."), NULL},
+    {"epoch", get_epoch, NULL,
+     PyDoc_STR("Number of the epoch that was current when the table was taken."), NULL},
+    {"nbytes", get_nbytes, NULL,
+     PyDoc_STR("Bytes this table holds, not counting the tracebacks, which tables share."),
+     NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMethodDef columns_methods[] = {
+    {"from_traces", from_traces, METH_VARARGS | METH_CLASS, from_traces_doc},
+    {"from_bytes", from_bytes, METH_O | METH_CLASS, from_bytes_doc},
+    {"to_bytes", to_bytes, METH_NOARGS, to_bytes_doc},
+    {"trace", trace, METH_O, trace_doc},
+    {"address", address, METH_O, address_doc},
+    {"row_epoch", row_epoch, METH_O, row_epoch_doc},
+    {"traces", traces, METH_NOARGS, traces_doc},
+    {"filenames", filenames, METH_NOARGS, filenames_doc},
+    {"group", (PyCFunction)(void (*)(void))columns_group, METH_VARARGS | METH_KEYWORDS,
+     columns_group_doc},
+    {"compare", (PyCFunction)(void (*)(void))columns_compare, METH_VARARGS | METH_KEYWORDS,
+     columns_compare_doc},
+    {"filter", (PyCFunction)(void (*)(void))columns_filter, METH_VARARGS | METH_KEYWORDS,
+     columns_filter_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(columns_doc,
+"An immutable table of traces: one row per live block, kept as C arrays.\n"
+"\n"
+"18 bytes a row.  The first question also sums the rows by traceback, which is\n"
+"kept: later ones cost by the number of tracebacks.  take_snapshot(),\n"
+"from_traces() and from_bytes() make tables.");
+
+static PyType_Slot columns_slots[] = {
+    {Py_tp_doc, (void *)columns_doc},
+    {Py_tp_dealloc, columns_dealloc},
+    {Py_tp_methods, columns_methods},
+    {Py_tp_getset, columns_getset},
+    {Py_sq_length, columns_length},
+    {0, NULL},
+};
+
+PyType_Spec columns_spec = {
+    .name = "memscope._memscope.Columns",
+    .basicsize = sizeof(Columns),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = columns_slots,
+};

@@ -36,15 +36,14 @@ start(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
                      MAX_NFRAME);
         return NULL;
     }
-    if (tracer_is_on()) {
-        Py_RETURN_NONE;
-    }
-    const char *problem = frames_unsupported();
+    const char *problem = tracer_is_on() ? NULL : frames_unsupported();
     if (problem != NULL) {
         PyErr_Format(PyExc_RuntimeError, "memscope cannot trace: %s", problem);
         return NULL;
     }
-    PyGC_Collect();
+    if (!tracer_is_on()) {
+        PyGC_Collect();
+    }
     if (tracer_start((uint32_t)nframe, total) < 0) {
         return PyErr_NoMemory();
     }
@@ -76,6 +75,9 @@ PyDoc_STRVAR(is_tracing_doc,
 static PyObject *
 is_tracing(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
+    if (tracer_check() < 0) {
+        return PyErr_NoMemory();
+    }
     return PyBool_FromLong(tracer_is_on());
 }
 
@@ -117,6 +119,9 @@ PyDoc_STRVAR(get_traced_memory_doc,
 static PyObject *
 get_traced_memory(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
+    if (tracer_check() < 0) {
+        return PyErr_NoMemory();
+    }
     int biased = tracer_lock();
     unsigned long long now = 0, peak = 0;
     if (tracer_is_on()) {
@@ -230,6 +235,9 @@ PyDoc_STRVAR(take_snapshot_doc,
 static PyObject *
 take_snapshot(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
+    if (tracer_check() < 0) {
+        return PyErr_NoMemory();
+    }
     int biased = tracer_lock();
     struct snapshot *snapshot = NULL;
     if (tracer_is_on()) {

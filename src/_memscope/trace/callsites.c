@@ -7,15 +7,15 @@
 int
 callsites_init(struct callsites *self, unsigned bits)
 {
-    *self = (struct callsites){.bits = bits};
-    self->entries = mem_calloc((size_t)1 << bits, sizeof(*self->entries));
+    *self = (struct callsites){.mask = ((size_t)1 << bits) - 1};
+    self->entries = mem_calloc(self->mask + 1, sizeof(*self->entries));
     return self->entries == NULL ? -1 : 0;
 }
 
 void
 callsites_clear(struct callsites *self)
 {
-    memset(self->entries, 0, sizeof(*self->entries) << self->bits);
+    memset(self->entries, 0, (self->mask + 1) * sizeof(*self->entries));
 }
 
 void

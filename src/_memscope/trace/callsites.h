@@ -47,8 +47,8 @@ struct callsite {
 #define CALLSITE_NONE UINT32_MAX
 
 struct callsites {
-    struct callsite *entries;   /* [1 << bits] */
-    unsigned bits;
+    struct callsite *entries;   /* [mask + 1] */
+    size_t mask;
 };
 
 /* 0, or -1 without memory. */
@@ -67,8 +67,9 @@ callsites_key(const struct codes *codes, uintptr_t instruction)
 static inline struct callsite *
 callsites_at(const struct callsites *self, uint64_t key, uint32_t parent)
 {
-    uint64_t hash = (key ^ ((uint64_t)parent << 20)) * UINT64_C(0x9E3779B97F4A7C15);
-    return &self->entries[hash >> (64 - self->bits)];
+    /* Neighbouring instructions get neighbouring entries. */
+    uint64_t hash = (key >> 1) ^ (key >> 17) ^ (uint64_t)parent * 0x9E3779B1u;
+    return &self->entries[hash & self->mask];
 }
 
 /* What follows `parent` at `instruction`; CALLSITE_NONE if not remembered. */

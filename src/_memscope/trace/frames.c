@@ -3,88 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* How the interpreter lays out a frame.  These are its own structures, which
- * no public header declares; tools/ checks them against the internal headers
- * of every version, and frames_unsupported against the running process.
- *
- * Supporting a new version: compare Include/internal/pycore_interpframe*.h
- * (the struct, enum _frameowner, _PyFrame_IsIncomplete) and cpython/pystate.h
- * (current_frame) with the newest layout below, Include/internal/
- * pycore_debug_offsets.h with the positions in OFFSETS, then raise the number
- * here. */
-#if PY_VERSION_HEX >= 0x03100000
-#  error "frames.c is verified up to CPython 3.15: see 'Supporting a new version' above"
-#endif
-
-#if PY_VERSION_HEX >= 0x030E0000        /* 3.14, 3.15 */
-
-struct frame {
-    uintptr_t executable;               /* _PyStackRef: code object, low bits are tags */
-    const struct frame *previous;
-    uintptr_t function;
-    PyObject *globals, *builtins, *locals;
-    PyFrameObject *frame_object;
-    uintptr_t instruction;
-    void *stack_pointer;
-#ifdef Py_GIL_DISABLED
-    int32_t bytecode_index;
-#endif
-    uint16_t return_offset;
-    char owner;
-};
-
-#elif PY_VERSION_HEX >= 0x030C0000      /* 3.12, 3.13 */
-
-struct frame {
-    uintptr_t executable;               /* 3.12: always a code object */
-    const struct frame *previous;
-    PyObject *function;
-    PyObject *globals, *builtins, *locals;
-    PyFrameObject *frame_object;
-    uintptr_t instruction;
-    int stack_top;
-    uint16_t return_offset;
-    char owner;
-};
-
-#else                                   /* 3.11 */
-
-struct frame {
-    PyFunctionObject *function;
-    PyObject *globals, *builtins, *locals;
-    uintptr_t executable;
-    PyFrameObject *frame_object;
-    const struct frame *previous;
-    uintptr_t instruction;
-    int stack_top;
-    _Bool is_entry;
-    char owner;
-};
-
-#endif
-
-/* enum _frameowner.  From INTERPRETER (called CSTACK before 3.14) on, a frame
- * is a mark left by C and belongs to no Python code. */
-enum { OWNED_BY_GENERATOR = 1, OWNED_BY_INTERPRETER = 3 };
-
-#define EXECUTABLE_TAGS ((uintptr_t)3)
-#define CODE_UNIT 2     /* sizeof(_Py_CODEUNIT) */
-
-static inline const struct frame *
-newest_frame(PyThreadState *thread)
-{
-#if PY_VERSION_HEX >= 0x030D0000
-    return (const struct frame *)thread->current_frame;
-#else
-    return (const struct frame *)thread->cframe->current_frame;
-#endif
-}
-
-static inline int
-is_python(const struct frame *frame)
-{
-    return frame->owner < OWNED_BY_INTERPRETER;
-}
+#include "trace/frame_layout.h"
 
 /* The code object a frame runs, or NULL; borrowed. */
 static PyCodeObject *
@@ -200,11 +119,11 @@ compact(struct traces *traces, const struct realm *realm)
     if (realm != &traces->gil) {
         return 0;
     }
-    uint32_t before = traces->compactions;
+    uint32_t before = traces->numbering;
     lock_acquire(&traces->lock);
     traces_compact_if_due(traces);
     lock_release(&traces->lock);
-    return traces->compactions != before;
+    return traces->numbering != before;
 }
 
 static inline uint32_t
@@ -250,11 +169,14 @@ read_stack(const struct realm *realm, uint32_t nframe, PyThreadState *thread)
     return depth;
 }
 
-/* How many of the oldest frames are those of the stack captured last. */
+/* How many of the oldest frames are those of the stack captured last.  None in
+ * the RAW realm, where code that is not watched may have run. */
 static uint32_t
-common_depth(const struct traces *traces, const struct stack *stack, uint32_t depth)
+common_depth(const struct traces *traces, const struct realm *realm, uint32_t depth)
 {
-    if (stack->deaths != atomic_load_explicit(&traces->codes.deaths, memory_order_relaxed)) {
+    const struct stack *stack = &realm->stack;
+    if (realm != &traces->gil
+        || stack->deaths != atomic_load_explicit(&traces->codes.deaths, memory_order_relaxed)) {
         return 0;
     }
     uint32_t most = depth < stack->depth ? depth : stack->depth;
@@ -271,7 +193,7 @@ capture_many(struct traces *traces, struct realm *realm, uint32_t nframe, PyThre
 {
     struct stack *stack = &realm->stack;
     uint32_t depth = read_stack(realm, nframe, thread);
-    uint32_t at = common_depth(traces, stack, depth);
+    uint32_t at = common_depth(traces, realm, depth);
     uint32_t traceback = at == 0 ? 0 : stack->tracebacks[at - 1];
     stack->depth = 0;
     while (at < depth) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "trace/fast.h"
 #include "trace/tracer.h"
 
 #ifndef _WIN32
@@ -10,6 +11,7 @@
 #endif
 
 #define DOMAINS 3
+#define SMALL_REQUEST 512   /* pymalloc passes larger ones on to the RAW domain */
 
 static const PyMemAllocatorDomain domain_ids[DOMAINS] = {
     [SNAPSHOT_RAW] = PYMEM_DOMAIN_RAW,
@@ -57,7 +59,7 @@ add(unsigned domain, void *block, size_t size)
     if (domain == SNAPSHOT_RAW) {
         tracer_add_raw((uintptr_t)block, size);
     }
-    else {
+    else if (!LIKELY(tracer_add_fast(domain, (uintptr_t)block, size))) {
         tracer_add(domain, (uintptr_t)block, size);
     }
 }
@@ -163,6 +165,10 @@ hook_free(unsigned domain, void *block)
 {
     const PyMemAllocatorEx *base = below(domain);
     if (!tracer_is_on() || inside || block == NULL) {
+        base->free(base->ctx, block);
+        return;
+    }
+    if (domain != SNAPSHOT_RAW && LIKELY(tracer_take_fast((uintptr_t)block) <= SMALL_REQUEST)) {
         base->free(base->ctx, block);
         return;
     }
@@ -322,6 +328,18 @@ publish(const struct allocators *wanted)
     hooks.all = copy;
     atomic_store(&hooks.base, copy);
     return 0;
+}
+
+int
+hooks_in_place(void)
+{
+    for (unsigned domain = 0; domain < DOMAINS; domain++) {
+        PyMemAllocatorEx top;
+        if (!is_on_top(domain, &top) && !(hooks.installed && is_reached(domain))) {
+            return 0;
+        }
+    }
+    return 1;
 }
 
 int

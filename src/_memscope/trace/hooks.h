@@ -31,6 +31,9 @@ int hooks_prepare(void);
  * a probe shows whether they are reached.  0, or -1 without memory. */
 int hooks_install(void);
 
+/* Whether every domain comes by our hooks; quick while we are on top. */
+int hooks_in_place(void);
+
 /* Takes the hooks off if they are on top everywhere. */
 void hooks_remove(void);
 

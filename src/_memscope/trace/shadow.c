@@ -98,9 +98,21 @@ page_split(struct shadow_page *page, uint64_t *finer, unsigned shift)
     }
 }
 
-struct shadow_page *
-shadow_prepare(struct shadow *self, uintptr_t address, unsigned shift)
+/* The width of a slot for such a block, as a power of two. */
+static unsigned
+slot_shift(uintptr_t address, size_t size)
 {
+    if (address & 8) {
+        return SHADOW_MIN_SHIFT;
+    }
+    size_t footprint = shadow_footprint(size);
+    return footprint >= SHADOW_PAGE ? SHADOW_PAGE_BITS : log2_floor(footprint);
+}
+
+struct shadow_page *
+shadow_prepare(struct shadow *self, uintptr_t address, size_t size)
+{
+    unsigned shift = slot_shift(address, size);
     uint64_t number = (uint64_t)address >> (SHADOW_PAGE_BITS + SHADOW_LEAF_BITS);
     if (number >> SHADOW_TOP_BITS) {
         return NULL;
@@ -115,6 +127,10 @@ shadow_prepare(struct shadow *self, uintptr_t address, unsigned shift)
     }
     size_t at = (address >> SHADOW_PAGE_BITS) & ((1u << SHADOW_LEAF_BITS) - 1);
     struct shadow_page *page = &leaf->pages[at];
+    if (page->slots != NULL
+        && (page->shift == shift || (page->live != 0 && page->shift < shift))) {
+        return page;
+    }
     uint64_t *slots = slots_new(self, shift);
     if (slots == NULL) {
         return NULL;
@@ -140,22 +156,11 @@ shadow_prepare(struct shadow *self, uintptr_t address, unsigned shift)
     return page;
 }
 
-static void
-page_each(const struct shadow_page *page, uintptr_t base, shadow_visit visit, void *context)
-{
-    size_t length = (size_t)1 << (SHADOW_PAGE_BITS - page->shift);
-    size_t left = page->live;
-    for (size_t i = 0; left != 0 && i < length; i++) {
-        if (page->slots[i] != 0) {
-            left--;
-            uintptr_t place = (uintptr_t)((page->slots[i] >> 39) & 511) << 3;
-            visit(context, base | place, &page->slots[i]);
-        }
-    }
-}
+/* Calls visit_page for every page that has live slots. */
+typedef void (*page_visit)(void *context, const struct shadow_page *page, uintptr_t base);
 
 static void
-leaf_each(const struct shadow_leaf *leaf, uintptr_t base, shadow_visit visit, void *context)
+leaf_pages(const struct shadow_leaf *leaf, uintptr_t base, page_visit visit, void *context)
 {
     for (size_t group = 0; group < SHADOW_GROUPS; group++) {
         if (!(leaf->touched[group / 64] >> (group % 64) & 1)) {
@@ -164,15 +169,14 @@ leaf_each(const struct shadow_leaf *leaf, uintptr_t base, shadow_visit visit, vo
         size_t first = group << SHADOW_GROUP_BITS;
         for (size_t i = first; i < first + ((size_t)1 << SHADOW_GROUP_BITS); i++) {
             if (leaf->pages[i].live != 0) {
-                page_each(&leaf->pages[i], base | (uintptr_t)i << SHADOW_PAGE_BITS, visit,
-                          context);
+                visit(context, &leaf->pages[i], base | (uintptr_t)i << SHADOW_PAGE_BITS);
             }
         }
     }
 }
 
-void
-shadow_each(const struct shadow *self, shadow_visit visit, void *context)
+static void
+each_page(const struct shadow *self, page_visit visit, void *context)
 {
     if (self->top == NULL) {
         return;
@@ -180,7 +184,49 @@ shadow_each(const struct shadow *self, shadow_visit visit, void *context)
     for (size_t i = 0; i < (size_t)1 << SHADOW_TOP_BITS; i++) {
         if (self->top[i] != NULL) {
             uintptr_t base = (uintptr_t)i << (SHADOW_PAGE_BITS + SHADOW_LEAF_BITS);
-            leaf_each(self->top[i], base, visit, context);
+            leaf_pages(self->top[i], base, visit, context);
         }
     }
+}
+
+static void
+count_page(void *context, const struct shadow_page *page, uintptr_t base)
+{
+    (void)base;
+    *(uint64_t *)context += page->live;
+}
+
+uint64_t
+shadow_count(const struct shadow *self)
+{
+    uint64_t count = 0;
+    each_page(self, count_page, &count);
+    return count;
+}
+
+struct words {
+    shadow_visit visit;
+    void *context;
+};
+
+static void
+visit_words(void *context, const struct shadow_page *page, uintptr_t base)
+{
+    const struct words *words = context;
+    size_t length = (size_t)1 << (SHADOW_PAGE_BITS - page->shift);
+    size_t left = page->live;
+    for (size_t i = 0; left != 0 && i < length; i++) {
+        if (page->slots[i] != 0) {
+            left--;
+            uintptr_t place = (uintptr_t)((page->slots[i] >> 39) & 511) << 3;
+            words->visit(words->context, base | place, &page->slots[i]);
+        }
+    }
+}
+
+void
+shadow_each(const struct shadow *self, shadow_visit visit, void *context)
+{
+    struct words words = {visit, context};
+    each_page(self, visit_words, &words);
 }

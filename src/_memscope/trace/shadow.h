@@ -82,12 +82,20 @@ struct shadow {
 int shadow_init(struct shadow *self);
 void shadow_release(struct shadow *self);
 
+/* The epoch as it stands in a word. */
 static inline uint64_t
-shadow_word(uint32_t traceback, unsigned domain, unsigned epoch, uintptr_t address, size_t size)
+shadow_epoch_bits(unsigned epoch)
 {
-    uint64_t field = size < SHADOW_LARGE ? size : SHADOW_LARGE;
-    return (uint64_t)traceback | ((uint64_t)domain << 29) | ((uint64_t)epoch << 31)
-           | ((uint64_t)((address >> 3) & 511) << 39) | (field << 48);
+    return (uint64_t)epoch << 31;
+}
+
+/* `size` must be at most SHADOW_LARGE. */
+static inline uint64_t
+shadow_word(uint32_t traceback, unsigned domain, uint64_t epoch_bits, uintptr_t address,
+            size_t size)
+{
+    return (uint64_t)traceback | ((uint64_t)domain << 29) | epoch_bits
+           | ((uint64_t)(address & (SHADOW_PAGE - 8)) << 36) | ((uint64_t)size << 48);
 }
 
 static inline uint32_t
@@ -169,24 +177,26 @@ shadow_take(struct shadow *self, uintptr_t address)
     return word;
 }
 
-/* How far apart blocks of `size` bytes are at least, as a power of two.
- * Allocators round up to 16 bytes; only one that hands out 8-byte blocks
- * (mimalloc) ever returns an address that is no multiple of 16. */
-static inline unsigned
-shadow_shift(uintptr_t address, size_t size)
+/* How far apart blocks of `size` bytes are at least: allocators round up to 16.
+ * Only one that hands out 8-byte blocks (mimalloc) ever returns an address that
+ * is no multiple of 16, and for those this is not asked. */
+static inline size_t
+shadow_footprint(size_t size)
 {
-    if (address & 8) {
-        return SHADOW_MIN_SHIFT;
-    }
-    size_t footprint = (size + 15) & ~(size_t)15;
-    if (footprint >= SHADOW_PAGE) {
-        return SHADOW_PAGE_BITS;
-    }
-    return footprint <= 16 ? 4 : log2_floor(footprint);
+    return ((size + 15) & ~(size_t)15) | (size == 0 ? 16 : 0);
 }
 
-/* Slow path of shadow_put: makes the page fit for blocks of 2^shift bytes. */
-struct shadow_page *shadow_prepare(struct shadow *self, uintptr_t address, unsigned shift);
+/* Whether the page can take a block of this footprint as it is.  A page that
+ * was never used has shift 0 and no live slot, and cannot. */
+static inline int
+shadow_page_fits(const struct shadow_page *page, size_t footprint)
+{
+    size_t widths = footprint >> page->shift;
+    return page->live != 0 ? widths != 0 : widths == 1;
+}
+
+/* Slow path of shadow_put: makes the page fit for the block. */
+struct shadow_page *shadow_prepare(struct shadow *self, uintptr_t address, size_t size);
 
 /* Stores `word` for the block of `size` bytes at `address`.  *old is what the
  * slot held: 0, or the word of a block that is gone without our seeing it
@@ -195,11 +205,9 @@ static inline int
 shadow_put(struct shadow *self, uintptr_t address, size_t size, uint64_t word, uint64_t *old,
            uintptr_t *old_address)
 {
-    unsigned shift = shadow_shift(address, size);
     struct shadow_page *page = shadow_page(self, address);
-    if (page == NULL || page->slots == NULL || shift < page->shift
-        || (page->live == 0 && shift != page->shift)) {
-        page = shadow_prepare(self, address, shift);
+    if (page == NULL || (address & 8) || !shadow_page_fits(page, shadow_footprint(size))) {
+        page = shadow_prepare(self, address, size);
         if (page == NULL) {
             return -1;
         }
@@ -215,6 +223,9 @@ shadow_put(struct shadow *self, uintptr_t address, size_t size, uint64_t word, u
     *slot = word;
     return 0;
 }
+
+/* Words in the shadow.  A pass over the pages in use. */
+uint64_t shadow_count(const struct shadow *self);
 
 /* Calls visit for every word; it may change the word, but not to 0. */
 typedef void (*shadow_visit)(void *context, uintptr_t address, uint64_t *word);

@@ -173,7 +173,10 @@ tracer_reuse(uintptr_t address)
     struct traces *traces = &tracer.traces;
     PyThreadState *thread = pycompat_borrow_attached();
     int biased = tracer_enter(thread);
-    if (tracer_is_on() && address != traces->gil.newest) {
+    if (tracer_is_on() && traces->gil.newest == address) {
+        traces->gil.newest = 0;     /* announced once; the next time it is reuse */
+    }
+    else if (tracer_is_on()) {
         uint64_t word = shadow_get(&traces->gil.shadow, address);
         if (shadow_word_traceback(word) != 0) {
             uint32_t traceback = frames_capture_gil(traces, &tracer.capture, thread);
@@ -181,6 +184,7 @@ tracer_reuse(uintptr_t address)
                 struct taken taken = realm_take(traces, &traces->gil, address);
                 realm_put(traces, &traces->gil, address, (size_t)taken.size,
                           shadow_word_domain(word), traceback);
+                traces->gil.newest = 0;
             }
         }
     }
@@ -198,10 +202,24 @@ is_only_interpreter(void)
 static const struct interpose_callbacks callbacks = {track, untrack};
 
 int
+tracer_check(void)
+{
+    if (!tracer_is_on() || hooks_in_place()) {
+        return 0;
+    }
+    int biased = tracer_lock();
+    if (tracer_is_on()) {
+        traces_forget_code(&tracer.traces);
+    }
+    tracer_unlock(biased);
+    return hooks_install();
+}
+
+int
 tracer_start(uint32_t nframe, int total)
 {
     if (tracer_is_on()) {
-        return 0;
+        return tracer_check();
     }
     if (hooks_prepare() < 0) {
         return -1;
@@ -218,6 +236,7 @@ tracer_start(uint32_t nframe, int total)
         result = traces_init(&tracer.traces, nframe);
         if (result == 0) {
             tracer.capture = (struct capture){nframe, total};
+            tracer.newest_only = nframe == 1 && !total;
             atomic_store(&tracer.tracing, 1);
         }
     }

@@ -20,6 +20,7 @@ struct tracer {
     atomic_int tracing;                 /* written with gate and lock held; hooks look first
                                            without, and again with */
     struct capture capture;             /* set before `tracing`; kept after a stop */
+    int newest_only;                    /* the capture is one frame and no total */
     PyInterpreterState *main;           /* set before `tracing` */
     struct traces traces;
 };
@@ -70,6 +71,11 @@ void tracer_unlock(int biased);
 /* Begins to trace.  Nothing happens if it is on already.  0, or -1 without
  * memory and nothing changed. */
 int tracer_start(uint32_t nframe, int total);
+
+/* Puts the hooks back if another tool has thrown them off, which none can do
+ * without our noticing late: what was freed meanwhile is still in the tables.
+ * Queries begin with it.  0, or -1 without memory. */
+int tracer_check(void);
 
 /* Ends tracing and forgets every trace. */
 void tracer_stop(void);

@@ -41,8 +41,11 @@ traces_init(struct traces *self, uint32_t nframe)
 {
     self->tracebacks = tracebacks_new();
     self->compact_at = COMPACT_FLOOR;
+    self->compactions = 0;
+    self->numbering++;
     atomic_store(&self->lost, 0);
-    atomic_store(&self->epoch, 0);
+    self->epoch = 0;
+    atomic_store(&self->epoch_bits, 0);
     memset(self->epochs, 0, sizeof(self->epochs));
     self->now = 0;
     if (realm_init(&self->gil, GIL_CALLSITE_BITS, nframe) < 0
@@ -88,7 +91,7 @@ realm_size(const struct realm *realm, uintptr_t address, uint64_t word)
 }
 
 static void
-realm_add_bytes(struct realm *realm, uint64_t bytes)
+add_bytes(struct realm *realm, uint64_t bytes)
 {
     bytes += atomic_load_explicit(&realm->bytes, memory_order_relaxed);
     atomic_store_explicit(&realm->bytes, bytes, memory_order_relaxed);
@@ -101,14 +104,14 @@ realm_replaced(struct traces *self, struct realm *realm, uintptr_t address, uint
         realm_code_died(self, address);
     }
     if (shadow_word_traceback(word) == 0) {
+        realm->markers--;
         return;
     }
     uint64_t size = shadow_word_size(word);
     if (size == SHADOW_LARGE) {
         size = realm_take_large(realm, address);
     }
-    realm_add_bytes(realm, (uint64_t)0 - size);
-    realm->count--;
+    add_bytes(realm, (uint64_t)0 - size);
 }
 
 void
@@ -117,6 +120,9 @@ realm_restore(struct traces *self, struct realm *realm, uintptr_t address, struc
     uint64_t old;
     uintptr_t old_address;
     uint64_t word = taken.word & ~SHADOW_CODE;
+    if (taken.numbering != self->numbering) {
+        word = (word & ~(uint64_t)TRACEBACK_MAX) | TRACEBACK_UNKNOWN;
+    }
     if (shadow_put(&realm->shadow, address, taken.size, word, &old, &old_address) < 0) {
         traces_lose(self);
         return;
@@ -127,8 +133,7 @@ realm_restore(struct traces *self, struct realm *realm, uintptr_t address, struc
         traces_lose(self);
         return;
     }
-    realm_add_bytes(realm, taken.size);
-    realm->count++;
+    add_bytes(realm, taken.size);
 }
 
 /* -- code objects --------------------------------------------------------- */
@@ -138,6 +143,14 @@ forget_callsites(struct traces *self)
 {
     callsites_clear(&self->gil.callsites);
     callsites_clear(&self->raw.callsites);
+}
+
+void
+traces_forget_code(struct traces *self)
+{
+    codes_clear(&self->codes);
+    forget_callsites(self);
+    self->gil.stack.depth = 0;
 }
 
 void
@@ -164,6 +177,7 @@ traces_watch_code(struct traces *self, uintptr_t code, uintptr_t end, uint32_t f
         if (shadow_put(shadow, code, end - code, word, &old, &old_address) < 0) {
             return -1;
         }
+        self->gil.markers++;
         if (old != 0) {
             /* A block that ended unseen where the code now lies; its own code
              * object, if it was one, is forgotten without the lock we hold. */
@@ -245,15 +259,15 @@ traces_track(struct traces *self, uint32_t domain, uintptr_t address, uint64_t s
         tracked->count++;
     }
     else {
-        realm_add_bytes(&self->raw, (uint64_t)0 - tracked_at(tracked, number)->size);
+        add_bytes(&self->raw, (uint64_t)0 - tracked_at(tracked, number)->size);
     }
     struct tracked_block *block = tracked_at(tracked, number);
     block->address = address;
     block->size = size;
     block->domain = domain;
     block->traceback = traceback;
-    block->epoch = (uint8_t)atomic_load_explicit(&self->epoch, memory_order_relaxed);
-    realm_add_bytes(&self->raw, size);
+    block->epoch = (uint8_t)self->epoch;
+    add_bytes(&self->raw, size);
     uint64_t total = traces_bytes(self);
     if (total > self->raw.peak) {
         self->raw.peak = total;
@@ -284,7 +298,7 @@ traces_untrack(struct traces *self, uint32_t domain, uintptr_t address)
     else {
         hashmap_take(&tracked->by_address, address, &old);
     }
-    realm_add_bytes(&self->raw, (uint64_t)0 - block->size);
+    add_bytes(&self->raw, (uint64_t)0 - block->size);
     tracked_drop(tracked, number);
     tracked->count--;
 }
@@ -316,10 +330,11 @@ traces_reset_peak(struct traces *self)
 uint64_t
 traces_count(const struct traces *self)
 {
-    return self->gil.count + self->raw.count + self->tracked.count;
+    return shadow_count(&self->gil.shadow) - self->gil.markers
+           + shadow_count(&self->raw.shadow) + self->tracked.count;
 }
 
-#define EPOCH_MASK (UINT64_C(255) << 31)
+#define EPOCH_MASK shadow_epoch_bits(255)
 
 static unsigned
 epoch_merged(unsigned epoch)
@@ -332,8 +347,8 @@ merge_word_epoch(void *context, uintptr_t address, uint64_t *word)
 {
     (void)context;
     (void)address;
-    uint64_t epoch = epoch_merged(shadow_word_epoch(*word));
-    *word = (*word & ~EPOCH_MASK) | epoch << 31;
+    unsigned epoch = epoch_merged(shadow_word_epoch(*word));
+    *word = (*word & ~EPOCH_MASK) | shadow_epoch_bits(epoch);
 }
 
 static unsigned
@@ -358,13 +373,14 @@ merge_old_epochs(struct traces *self, unsigned newest)
 uint64_t
 traces_advance_epoch(struct traces *self)
 {
-    unsigned epoch = atomic_load(&self->epoch);
+    unsigned epoch = self->epoch;
     if (epoch == 255) {
         epoch = merge_old_epochs(self, epoch);
     }
     self->now++;
     self->epochs[epoch + 1] = self->now;
-    atomic_store(&self->epoch, epoch + 1);
+    self->epoch = epoch + 1;
+    atomic_store(&self->epoch_bits, shadow_epoch_bits(epoch + 1));
     return self->now;
 }
 
@@ -455,10 +471,9 @@ renumber_all(struct traces *self, struct renumbering *ids)
     tracebacks_unref(self->tracebacks);
     self->tracebacks = ids->to;
     ids->to = NULL;
-    codes_clear(&self->codes);
-    forget_callsites(self);
-    self->gil.stack.depth = self->raw.stack.depth = 0;
+    traces_forget_code(self);
     self->compactions++;
+    self->numbering++;
 }
 
 void

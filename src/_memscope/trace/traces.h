@@ -58,7 +58,7 @@ struct realm {
     struct callsites callsites;
     struct stack stack;
     atomic_uint_fast64_t bytes;     /* live; written by the realm's holder only */
-    uint64_t count;                 /* live blocks */
+    uint64_t markers;               /* slots that only watch a code object */
     uint64_t peak;                  /* largest bytes of both realms that this one has seen */
     uintptr_t newest;               /* address of the block last put */
 };
@@ -90,10 +90,12 @@ struct traces {
     struct tracked tracked;         /* under `lock`; its bytes count in `raw` */
     struct tracebacks *tracebacks;  /* changed under `lock` */
     size_t compact_at;              /* tree bytes that make a compaction worth while */
-    uint32_t compactions;           /* how often ids have changed */
+    uint32_t numbering;             /* advances whenever traceback ids get a new meaning */
+    uint32_t compactions;           /* since the start */
     struct codes codes;             /* changed under `lock` */
     atomic_uint_fast64_t lost;
-    atomic_uint epoch;              /* index of the current one in `epochs` */
+    atomic_uint_fast64_t epoch_bits;    /* of the current epoch, as a word has them */
+    unsigned epoch;                 /* index of the current one in `epochs` */
     uint64_t epochs[256];           /* index -> number of the first checkpoint it stands for */
     uint64_t now;                   /* number of the current epoch */
 };
@@ -122,13 +124,27 @@ void realm_replaced(struct traces *self, struct realm *realm, uintptr_t address,
 uint64_t realm_take_large(struct realm *realm, uintptr_t address);
 void realm_code_died(struct traces *self, uintptr_t address);
 
+/* Counts a block that has been put at `address`. */
+static inline void
+realm_add_bytes(struct traces *self, struct realm *realm, uintptr_t address, size_t size)
+{
+    uint64_t bytes = atomic_load_explicit(&realm->bytes, memory_order_relaxed) + size;
+    atomic_store_explicit(&realm->bytes, bytes, memory_order_relaxed);
+    realm->newest = address;
+    uint64_t total = traces_bytes(self);
+    if (total > realm->peak) {
+        realm->peak = total;
+    }
+}
+
 /* Records the block: what was known of the address before is replaced. */
 static inline void
 realm_put(struct traces *self, struct realm *realm, uintptr_t address, size_t size,
           unsigned domain, uint32_t traceback)
 {
-    unsigned epoch = atomic_load_explicit(&self->epoch, memory_order_relaxed);
-    uint64_t word = shadow_word(traceback, domain, epoch, address, size);
+    uint64_t epoch = atomic_load_explicit(&self->epoch_bits, memory_order_relaxed);
+    size_t field = size < SHADOW_LARGE ? size : SHADOW_LARGE;
+    uint64_t word = shadow_word(traceback, domain, epoch, address, field);
     uint64_t old;
     uintptr_t old_address;
     if (shadow_put(&realm->shadow, address, size, word, &old, &old_address) < 0) {
@@ -143,33 +159,28 @@ realm_put(struct traces *self, struct realm *realm, uintptr_t address, size_t si
         traces_lose(self);
         return;
     }
-    uint64_t bytes = atomic_load_explicit(&realm->bytes, memory_order_relaxed) + size;
-    atomic_store_explicit(&realm->bytes, bytes, memory_order_relaxed);
-    realm->count++;
-    realm->newest = address;
-    uint64_t total = traces_bytes(self);
-    if (total > realm->peak) {
-        realm->peak = total;
-    }
+    realm_add_bytes(self, realm, address, size);
 }
 
 /* What realm_take found. */
 struct taken {
     uint64_t word;      /* 0: the block was not known */
     uint64_t size;
+    uint32_t numbering; /* traces.numbering, which the word's traceback belongs to */
 };
 
 /* Forgets the block, before it is freed; an unknown block is no error. */
 static inline struct taken
 realm_take(struct traces *self, struct realm *realm, uintptr_t address)
 {
-    struct taken taken = {shadow_take(&realm->shadow, address), 0};
+    struct taken taken = {shadow_take(&realm->shadow, address), 0, self->numbering};
     if (taken.word == 0) {
         return taken;
     }
     if (taken.word & SHADOW_CODE) {
         realm_code_died(self, address);
         if (shadow_word_traceback(taken.word) == 0) {
+            realm->markers--;
             taken.word = 0;
             return taken;
         }
@@ -180,7 +191,6 @@ realm_take(struct traces *self, struct realm *realm, uintptr_t address)
     }
     uint64_t bytes = atomic_load_explicit(&realm->bytes, memory_order_relaxed) - taken.size;
     atomic_store_explicit(&realm->bytes, bytes, memory_order_relaxed);
-    realm->count--;
     return taken;
 }
 
@@ -194,6 +204,10 @@ void realm_restore(struct traces *self, struct realm *realm, uintptr_t address,
 /* Makes sure the death of the code object in [code, end) is seen.  Gate and
  * lock held.  0, or -1 without memory. */
 int traces_watch_code(struct traces *self, uintptr_t code, uintptr_t end, uint32_t function);
+
+/* Stops relying on what is known of code objects: some may have died unseen.
+ * Gate and lock held. */
+void traces_forget_code(struct traces *self);
 
 /* PyTraceMalloc_Track and _Untrack; under the lock. */
 void traces_track(struct traces *self, uint32_t domain, uintptr_t address, uint64_t size,
@@ -210,7 +224,7 @@ const struct tracked_block *traces_tracked(const struct traces *self, uint32_t d
 uint64_t traces_peak(const struct traces *self);
 void traces_reset_peak(struct traces *self);
 
-/* Blocks live now, of every kind. */
+/* Blocks live now, of every kind.  A pass over the pages. */
 uint64_t traces_count(const struct traces *self);
 
 /* Begins a new epoch and returns its number.  A slot has 8 bits for the epoch:

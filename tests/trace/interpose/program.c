@@ -37,9 +37,9 @@
 
 static atomic_int cpython_answer = -2;
 static atomic_size_t cpython_calls;
-static unsigned int cpython_domain;
-static uintptr_t cpython_ptr;
-static size_t cpython_size;
+static _Thread_local unsigned int cpython_domain;
+static _Thread_local uintptr_t cpython_ptr;
+static _Thread_local size_t cpython_size;
 
 __attribute__((visibility("default"))) int
 PyTraceMalloc_Track(unsigned int domain, uintptr_t ptr, size_t size)
@@ -70,9 +70,9 @@ Py_IsInitialized(void)
 
 static atomic_int our_answer;
 static atomic_size_t our_calls;
-static unsigned int our_domain;
-static uintptr_t our_ptr;
-static size_t our_size;
+static _Thread_local unsigned int our_domain;
+static _Thread_local uintptr_t our_ptr;
+static _Thread_local size_t our_size;
 
 static int
 our_track(unsigned int domain, uintptr_t ptr, size_t size)
