@@ -21,6 +21,7 @@ FLAGS = [
     "-Wall",
     "-Wextra",
     "-fvisibility=hidden",
+    "-fno-plt",
     *["-Werror"] * WERROR,
     *SANITIZERS,
 ]

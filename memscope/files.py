@@ -51,8 +51,8 @@ def write_whole(filename: PathLike, data: bytes) -> None:
 
 @contextmanager
 def describing(filename: PathLike) -> Iterator[None]:
-    """Make a ValueError raised inside say which file could not be loaded."""
+    """Turn what is raised inside about a file's content into a ValueError that names the file."""
     try:
         yield
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"cannot load {os.fsdecode(filename)!r}: {error}") from error

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from memscope.sources import Sources, source_line
 from memscope.table import Column, Row, Table, clip
-from memscope.traces import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from memscope.statistics import Statistic, StatisticDiff, StatisticDiffs, Statistics
 
-__all__ = ["differences_table", "statistics_table"]
+__all__ = ["differences_table", "size_text", "statistics_table"]
 
 HEADS = {
     "lineno": ("Line", "Source"),
@@ -59,7 +58,7 @@ def statistics_table(statistics: Statistics, limit: int | None) -> Table:
     title = (
         f"Live memory by {place.lower() if statistics.key_type != 'traceback' else 'traceback'}"
         f"{', cumulative' if statistics.cumulative else ''}:"
-        f" {format_size(total)} in {count:,} blocks"
+        f" {size_text(total)} in {count:,} blocks"
     )
     return Table(title, columns, tuple(rows), _notes(statistics.lost), aside)
 
@@ -82,9 +81,9 @@ def differences_table(differences: StatisticDiffs, limit: int | None) -> Table:
     def numbers(size_diff: int, size: int, count_diff: int, count: int) -> tuple[str, ...]:
         share = _share(size_diff, growth) if size_diff > 0 else ""
         return (
-            format_size(size_diff, True),
+            size_text(size_diff, True),
             share,
-            format_size(size),
+            size_text(size),
             f"{count_diff:+,}",
             f"{count:,}",
         )
@@ -116,7 +115,7 @@ def differences_table(differences: StatisticDiffs, limit: int | None) -> Table:
     title = (
         f"Change by {place.lower() if differences.key_type != 'traceback' else 'traceback'}"
         f"{', cumulative' if differences.cumulative else ''}:"
-        f" {format_size(differences.size_diff, True)}, {differences.count_diff:+,} blocks"
+        f" {size_text(differences.size_diff, True)}, {differences.count_diff:+,} blocks"
     )
     return Table(title, columns, tuple(rows), _notes(differences.lost), aside)
 
@@ -148,6 +147,18 @@ class _Describer:
         return rows
 
 
+def size_text(size: float, sign: bool = False) -> str:
+    """*size* bytes to three digits: 512 B, 1.50 KiB, 12.3 MiB; with *sign*, a plus too."""
+    plus = "+" if sign else ""
+    if abs(size) < 1023.5:
+        return f"{size:{plus}.0f} B"
+    units = ["TiB", "GiB", "MiB", "KiB"]
+    while abs(size := size / 1024) >= 1023.5 and len(units) > 1:
+        units.pop()
+    decimals = 2 if abs(size) < 9.995 else 1 if abs(size) < 99.95 else 0
+    return f"{size:{plus}.{decimals}f} {units[-1]}"
+
+
 def _split(rows: Sequence[T], limit: int | None) -> tuple[Sequence[T], Sequence[T]]:
     if limit is None:
         return rows, ()
@@ -157,7 +168,7 @@ def _split(rows: Sequence[T], limit: int | None) -> tuple[Sequence[T], Sequence[
 
 
 def _amounts(size: int, total: int, count: int) -> tuple[str, str, str]:
-    return format_size(size), _share(size, total), f"{count:,}"
+    return size_text(size), _share(size, total), f"{count:,}"
 
 
 def _share(size: int, total: int) -> str:
@@ -165,7 +176,7 @@ def _share(size: int, total: int) -> str:
 
 
 def _average(size: int, count: int) -> str:
-    return format_size(size / count) if count else ""
+    return size_text(size / count) if count else ""
 
 
 def _notes(lost: int) -> tuple[str, ...]:

@@ -21,8 +21,9 @@ from memscope.filters import (
     select,
 )
 from memscope.grouping import KEYS, check_key, differences, statistics
+from memscope.report import size_text
 from memscope.statistics import StatisticDiffs, Statistics
-from memscope.traces import RawTraces, Traces, format_size
+from memscope.traces import RawTraces, Traces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -224,7 +225,7 @@ class Snapshot(BlockTable):
         return self.statistics("lineno")._repr_html_()
 
     def __repr__(self) -> str:
-        return f"<Snapshot of {len(self)} blocks, {format_size(self.total_size)}>"
+        return f"<Snapshot of {len(self)} blocks, {size_text(self.total_size)}>"
 
     def save(self, filename: PathLike) -> None:
         """Write the snapshot to *filename* in memscope's own format (docs/dump-format.md).

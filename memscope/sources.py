@@ -163,23 +163,38 @@ def _from_parent(path: str, folder: str) -> str:
 
 @lru_cache(maxsize=1)
 def _distributions(search_path: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """Top-level module -> the distributions that install it, for one value of sys.path."""
+    """Top-level module -> the distributions that install it, for one value of sys.path.
+
+    None at all if the metadata of any cannot be read: there is no telling in
+    what way it is broken.
+    """
     from importlib.metadata import packages_distributions
 
-    return {top: tuple(dict.fromkeys(names)) for top, names in packages_distributions().items()}
+    try:
+        found = packages_distributions()
+    except Exception:
+        return {}
+    return {top: tuple(dict.fromkeys(filter(None, names))) for top, names in found.items()}
 
 
 @lru_cache(maxsize=256)
 def _files(distribution: str) -> frozenset[str]:
-    from importlib.metadata import files
+    from importlib.metadata import PackageNotFoundError, files
 
-    return frozenset(map(str, files(distribution) or ()))
+    try:
+        return frozenset(map(str, files(distribution) or ()))
+    except PackageNotFoundError:
+        return frozenset()
 
 
 @lru_cache(maxsize=256)
 def _has_copy(distribution: str, top: str) -> bool:
     """Whether *distribution* put its own copy of *top* where installed code goes."""
+    from importlib.metadata import PackageNotFoundError
     from importlib.metadata import distribution as find
 
-    locate = find(distribution).locate_file
+    try:
+        locate = find(distribution).locate_file
+    except PackageNotFoundError:
+        return False
     return any(os.path.exists(str(locate(name))) for name in (top, f"{top}.py"))

@@ -240,7 +240,7 @@ class Statistics(list[Statistic]):
     def __repr__(self) -> str:
         return (
             f"<Statistics by {self.key_type}: {len(self)} rows,"
-            f" {format_size(self.total_size)} in {self.total_count} blocks>"
+            f" {report.size_text(self.total_size)} in {self.total_count} blocks>"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -297,7 +297,7 @@ class StatisticDiffs(list[StatisticDiff]):
     def __repr__(self) -> str:
         return (
             f"<StatisticDiffs by {self.key_type}: {len(self)} rows,"
-            f" {format_size(self.size_diff, True)}, {self.count_diff:+} blocks>"
+            f" {report.size_text(self.size_diff, True)}, {self.count_diff:+} blocks>"
         )
 
     def to_dict(self) -> dict[str, Any]:

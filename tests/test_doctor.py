@@ -143,7 +143,7 @@ def test_text_and_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_command_line(run_python: RunPython) -> None:
-    run = "import runpy, sys; sys.argv[1:] = {!r}; runpy.run_module('memscope', run_name='__main__')"
+    run = "import runpy, sys; sys.argv[1:] = {!r}; runpy.run_module('memscope', {{}}, '__main__')"
     assert run_python(run.format(["--version"])).stdout == f"memscope {memscope.__version__}\n"
     assert "interpreter" in run_python(run.format([])).stdout
     assert run_python(run.format(["nonsense"]), check=False).returncode == 2

@@ -167,6 +167,15 @@ def test_every_public_function_has_a_leak_test() -> None:
     assert covered - public_names() == set(), "gone from the C core: remove them from CALLS"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_old_to_collect() -> Iterator[None]:
+    """start() collects: with what other tests left behind that would take most of the time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 def counters() -> tuple[int, int, int]:
     gc.collect()
     references = sys.gettotalrefcount() if hasattr(sys, "gettotalrefcount") else 0

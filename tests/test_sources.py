@@ -85,7 +85,7 @@ def test_packages() -> None:
 
 
 def write_distribution(site: Path, name: str, files: list[str]) -> None:
-    info = site / f"{name}-1.0.dist-info"
+    info = site / f"{name.replace('-', '_')}-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     lines = [f"{file},,\n" for file in [*files, f"{info.name}/METADATA"]]
@@ -102,7 +102,7 @@ def test_namespace_packages_and_editable_installs(
     write_distribution(site, "acme-one", ["acme/one.py"])
     write_distribution(site, "acme-two", ["acme/two/__init__.py"])
     write_distribution(site, "in-place", ["_in_place.pth"])
-    (site / "in-place-1.0.dist-info" / "top_level.txt").write_text("workshop\n")
+    (site / "in_place-1.0.dist-info" / "top_level.txt").write_text("workshop\n")
     write_distribution(site, "has-tests", ["tests/__init__.py"])
     project = tmp_path / "project"
     monkeypatch.setattr(sys, "path", [str(project), str(site)])
@@ -113,6 +113,18 @@ def test_namespace_packages_and_editable_installs(
     assert sources.package(f"{site}/tests/__init__.py") == "has-tests"
     assert sources.package(f"{project}/tests/test_a.py") == "tests"
     assert sources.is_mine(f"{project}/workshop/a.py")
+
+
+def test_broken_metadata_is_nobodys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    site = tmp_path / "site-packages"
+    write_distribution(site, "nameless", ["nameless.py", "shared/a.py"])
+    write_distribution(site, "also-nameless", ["shared/b.py"])
+    for metadata in site.glob("*/METADATA"):
+        metadata.write_bytes(b"\xff\xfe: what is this\n")
+    monkeypatch.setattr(sys, "path", [str(site)])
+    sources = Sources()
+    assert sources.package(f"{site}/nameless.py") == "nameless"
+    assert sources.package(f"{site}/shared/a.py") == "shared"
 
 
 def test_short_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

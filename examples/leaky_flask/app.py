@@ -1,6 +1,6 @@
 """A small shop in Flask.  Four of its pages are honest about memory; one is not.
 
-    flask --app app run          (or, from the project's root: make demo)
+flask --app app run          (or, from the project's root: make demo)
 """
 
 from __future__ import annotations
@@ -12,13 +12,19 @@ import sqlite3
 
 from flask import Flask, Response, g, jsonify, render_template, request
 
+COLOURS = "red", "green", "blue"
 THINGS = "kettle lamp clock chair drawer mirror carpet candle vase shelf".split()
-PRODUCTS = [f"{size} {thing}" for size in ("small", "large") for thing in THINGS]
+PRODUCTS = [
+    f"{size} {colour} {thing}"
+    for size in ("small", "large")
+    for colour in COLOURS
+    for thing in THINGS
+]
 
 app = Flask(__name__)
 
 _request_numbers = itertools.count()
-_recommended: dict[tuple[int, int], list[dict[str, object]]] = {}
+_fragments: dict[tuple[int, int], str] = {}
 
 
 def open_catalogue() -> sqlite3.Connection:
@@ -65,16 +71,16 @@ def echo() -> Response:
     return jsonify(received=len(request.get_data()))
 
 
-def affinity(customer: int, product: str) -> float:
-    return hash((customer, product)) % 1000 / 1000
+def recommend(customer: int, product: str) -> str:
+    match = hash((customer, product)) % 100
+    return f'<li><a href="/search?q={product}">{product}</a>: a {match} % match for you</li>\n'
 
 
 @app.get("/recommendations/<int:customer>")
-def recommendations(customer: int) -> Response:
-    """Ranked products, "cached".  The key holds the number of the request, so no
+def recommendations(customer: int) -> str:
+    """A fragment of a page, "cached".  The key holds the number of the request, so no
     entry is ever found again, and none is ever removed."""
     key = (customer, g.number)
-    if key not in _recommended:
-        _recommended[key] = [{"product": p, "score": affinity(customer, p)} for p in PRODUCTS]
-    best = sorted(_recommended[key], key=lambda entry: str(entry["score"]), reverse=True)
-    return jsonify(best[:5])
+    if key not in _fragments:
+        _fragments[key] = "".join(recommend(customer, product) for product in PRODUCTS)
+    return _fragments[key]

@@ -23,7 +23,7 @@ from app import app
 import memscope
 
 HERE = Path(__file__).resolve().parent
-LEAKING = "_recommended[key] ="
+LEAKING = "_fragments[key] ="
 
 WARM_UP, LOAD = 500, 4000
 ROUNDS, ROUND = 5, 400

@@ -22,6 +22,8 @@ from memscope._memscope import Columns
 
 LIMIT = 25
 
+quick = settings(deadline=None, max_examples=50)
+
 filenames = st.sampled_from(
     ["", "a.py", "b.py", "ab.pyc", "\0", "a\0b", "caf\xe9.py", "\u0431.py", "\udc80.py", "\U0001f40d"]
 ) | st.text(st.characters(), max_size=3)
@@ -64,6 +66,7 @@ MODES = [
 
 
 @pytest.mark.parametrize(("key", "cumulative"), MODES)
+@quick
 @given(traces=raw_traces())
 def test_group_is_tracemalloc_statistics(key: str, cumulative: bool, traces: list[Any]) -> None:
     oracle = tracemalloc.Snapshot(traces, LIMIT).statistics(key, cumulative)
@@ -75,6 +78,7 @@ def test_group_is_tracemalloc_statistics(key: str, cumulative: bool, traces: lis
 
 
 @pytest.mark.parametrize(("key", "cumulative"), MODES)
+@quick
 @given(both=two_raw_traces())
 def test_compare_is_tracemalloc_compare_to(key: str, cumulative: bool, both: Any) -> None:
     new, old = both
@@ -96,6 +100,7 @@ def test_compare_is_tracemalloc_compare_to(key: str, cumulative: bool, both: Any
 
 
 @pytest.mark.parametrize(("key", "cumulative"), MODES)
+@quick
 @given(traces=raw_traces(), domain=domains)
 def test_compare_on_one_tree(key: str, cumulative: bool, traces: list[Any], domain: int) -> None:
     """A filtered table has the tree of its origin; the answer is the same as with two trees."""
@@ -134,8 +139,8 @@ def specification(one: Any, names: list[str]) -> tuple[bool, bytes | None, int |
     return one.inclusive, matches, one.lineno, one.all_frames, one.domain
 
 
+@settings(deadline=None, max_examples=150)
 @given(traces=raw_traces(), many=st.lists(filters(), max_size=4))
-@settings(max_examples=400)
 def test_filter_is_tracemalloc_filter_traces(traces: list[Any], many: list[Any]) -> None:
     expected = tracemalloc.Snapshot(traces, LIMIT).filter_traces(many).traces._traces  # type: ignore[attr-defined]
     table = columns(traces)
@@ -146,6 +151,7 @@ def test_filter_is_tracemalloc_filter_traces(traces: list[Any], many: list[Any])
     assert kept.filenames() == sorted({name for t in expected for name, _ in t[2]})
 
 
+@quick
 @given(traces=raw_traces(), low=st.integers(0, 2**33), high=st.none() | st.integers(0, 2**41))
 def test_filter_by_size(traces: list[Any], low: int, high: int | None) -> None:
     kept = columns(traces).filter([], min_size=low, max_size=high)
@@ -176,6 +182,7 @@ def naive_groups(traces: list[Any], place: Any, once: bool) -> list[Any]:
     return sorted(((one, size[one], count[one]) for one in count), key=lambda r: r[1:] + r[:1])[::-1]
 
 
+@quick
 @given(traces=raw_traces())
 def test_cumulative_counts_recursion_once(traces: list[Any]) -> None:
     table = columns(traces)
@@ -187,6 +194,7 @@ def test_cumulative_counts_recursion_once(traces: list[Any]) -> None:
 
 @pytest.mark.parametrize("once", [True, False])
 @pytest.mark.parametrize("cumulative", [True, False])
+@quick
 @given(both=two_raw_traces(), data=st.data())
 def test_group_by_label(once: bool, cumulative: bool, both: Any, data: st.DataObject) -> None:
     new, old = both
@@ -220,6 +228,7 @@ def test_group_by_label(once: bool, cumulative: bool, both: Any, data: st.DataOb
     )
 
 
+@quick
 @given(traces=raw_traces())
 def test_group_by_function_without_names(traces: list[Any]) -> None:
     """Tuples do not say which function: it is the empty name, so groups are files."""
@@ -229,6 +238,7 @@ def test_group_by_function_without_names(traces: list[Any]) -> None:
     ]
 
 
+@quick
 @given(traces=raw_traces())
 def test_rows_are_what_was_put_in(traces: list[Any]) -> None:
     table = columns(traces)
@@ -241,6 +251,7 @@ def test_rows_are_what_was_put_in(traces: list[Any]) -> None:
     assert all(table.address(i) == table.row_epoch(i) == 0 for i in range(len(traces)))
 
 
+@quick
 @given(traces=raw_traces())
 def test_equal_tracebacks_are_one_object(traces: list[Any]) -> None:
     # Tuples that are equal, and not the same object.

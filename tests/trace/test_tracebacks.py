@@ -141,6 +141,20 @@ def in_class_bodies(probe: Prober) -> None:
     made.value, made.missing, made + 1  # noqa: B018
 
 
+def in_plain_classes(probe: Prober) -> None:
+    """The interpreter specialises the call, and pushes a frame of its own between the two."""
+
+    class Plain:
+        def __init__(self, depth: int) -> None:
+            if depth:
+                self.inner = Plain(depth - 1)
+            else:
+                self.value = probe()
+
+    for _ in range(40):
+        Plain(3)
+
+
 def in_comprehensions(probe: Prober) -> None:
     [probe() for _ in range(2)]
     {probe() for _ in range(2)}
@@ -280,6 +294,7 @@ KINDS = [
     in_generator,
     in_coroutines,
     in_class_bodies,
+    in_plain_classes,
     in_comprehensions,
     in_callbacks,
     in_exceptions,
@@ -293,7 +308,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize("total", [False, True], ids=["", "total"])
-@pytest.mark.parametrize("nframe", [1, 2, 7, 500])
+@pytest.mark.parametrize("nframe", [1, 2, 5, 500])
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_as_the_interpreter_tells_it(
     tracer: ModuleType, probe: Prober, kind: Callable[[Prober], None], nframe: int, total: bool
@@ -418,7 +433,8 @@ def test_a_cell_is_charged_to_the_caller(tracer: ModuleType) -> None:
     lines = [t[2][0][1] for t in tracer.take_snapshot().traces() if t[2][0][0] == __file__]
     assert lines.count(line) >= 500, "500 cells"
     assert lines.count(inner) >= 500, "500 functions"
-    assert lines.count(with_cell.__code__.co_firstlineno) == 0
+    # Its own first line has what the interpreter makes once, at the first call.
+    assert lines.count(with_cell.__code__.co_firstlineno) < 5
     del kept
 
 

@@ -14,15 +14,17 @@
 
 #if defined(__GNUC__)
 #  define LIKELY(condition) __builtin_expect(!!(condition), 1)
+#  define FAST static inline __attribute__((always_inline))
 #else
 #  define LIKELY(condition) (condition)
+#  define FAST static inline
 #endif
 
 /* Bits that no ordinary address has: not a multiple of 16, or beyond the
  * reach of the shadow's table. */
 #define ODD_ADDRESS (~(((uint64_t)1 << 48) - 1) | 8)
 
-static inline struct shadow_page *
+FAST struct shadow_page *
 fast_page(const struct shadow *shadow, uintptr_t address)
 {
     struct shadow_leaf *leaf = shadow->top[address >> (SHADOW_PAGE_BITS + SHADOW_LEAF_BITS)];
@@ -30,29 +32,35 @@ fast_page(const struct shadow *shadow, uintptr_t address)
     return LIKELY(leaf != NULL) ? &leaf->pages[at] : NULL;
 }
 
-/* What the cache knows of the newest frame, or NULL.  With one frame kept and no
- * total, every entry has parent 0. */
-static inline const struct callsite *
-fast_callsite(const struct traces *traces, PyThreadState *thread)
+/* What the cache knows of the newest frame, or CALLSITE_SKIP. */
+FAST uint32_t
+fast_capture(const struct traces *traces, PyThreadState *thread)
 {
     const struct frame *frame = newest_frame(thread);
     if (!LIKELY(frame != NULL && is_python(frame))) {
-        return NULL;
+        return CALLSITE_SKIP;
     }
-    uint64_t key = callsites_key(&traces->codes, frame->instruction);
-    const struct callsite *site = callsites_at(&traces->gil.callsites, key, 0);
-    return LIKELY(site->key == key && site->traceback != CALLSITE_SKIP) ? site : NULL;
+    uint64_t entry = *newest_at(&traces->newest, frame->instruction);
+    return LIKELY(entry >> 32 == frame->instruction >> (NEWEST_BITS + 1)) ? (uint32_t)entry
+                                                                          : CALLSITE_SKIP;
 }
 
-static inline int
+/* As shadow_page_fits, but says no to blocks of no size. */
+FAST int
+fast_fits(const struct shadow_page *page, size_t size)
+{
+    size_t widths = (size + 15) >> page->shift;
+    return LIKELY(page->live != 0) ? widths != 0 && size != 0 : widths == 1;
+}
+
+FAST int
 fast_put(struct traces *traces, PyThreadState *thread, unsigned domain, uintptr_t address,
          size_t size)
 {
     struct realm *realm = &traces->gil;
-    const struct callsite *site = fast_callsite(traces, thread);
+    uint32_t traceback = fast_capture(traces, thread);
     struct shadow_page *page = fast_page(&realm->shadow, address);
-    if (!LIKELY(site != NULL && page != NULL
-                && shadow_page_fits(page, shadow_footprint(size)))) {
+    if (!LIKELY(traceback != CALLSITE_SKIP && page != NULL && fast_fits(page, size))) {
         return 0;
     }
     uint64_t *slot = &page->slots[(address & (SHADOW_PAGE - 1)) >> page->shift];
@@ -60,14 +68,14 @@ fast_put(struct traces *traces, PyThreadState *thread, unsigned domain, uintptr_
         return 0;
     }
     uint64_t epoch = atomic_load_explicit(&traces->epoch_bits, memory_order_relaxed);
-    *slot = shadow_word(site->traceback, domain, epoch, address, size);
+    *slot = shadow_word(traceback, domain, epoch, address, size);
     page->live++;
     realm_add_bytes(traces, realm, address, size);
     return 1;
 }
 
 /* Records the block as tracer_add does, or does nothing and returns 0. */
-static inline int
+FAST int
 tracer_add_fast(unsigned domain, uintptr_t address, size_t size)
 {
     PyThreadState *thread = pycompat_borrow_attached();
@@ -80,18 +88,19 @@ tracer_add_fast(unsigned domain, uintptr_t address, size_t size)
         return 0;
     }
 #endif
-    struct gate *gate = &tracer.traces.gate;
-    if (!LIKELY(gate_try_biased(gate))) {
+    if (!LIKELY(tracer_enter_biased())) {
         return 0;
     }
-    int done = tracer_is_on() && fast_put(&tracer.traces, thread, domain, address, size);
-    gate_leave(gate, 1);
+    /* The caller saw the tracer on.  Who could have turned it off since, without
+     * this thread's GIL, would have made the gate shared. */
+    int done = fast_put(&tracer.traces, thread, domain, address, size);
+    tracer_leave(1);
     return done;
 }
 
 /* Forgets the block as realm_take does and returns its size, 0 if it is not
  * known; SHADOW_LARGE: it has done nothing.  The gate is passed. */
-static inline size_t
+FAST size_t
 fast_take(struct traces *traces, uintptr_t address)
 {
     struct realm *realm = &traces->gil;
@@ -115,16 +124,13 @@ fast_take(struct traces *traces, uintptr_t address)
     return size;
 }
 
-static inline size_t
+FAST size_t
 tracer_take_fast(uintptr_t address)
 {
     size_t size = SHADOW_LARGE;
-    struct gate *gate = &tracer.traces.gate;
-    if (LIKELY((address & ODD_ADDRESS) == 0 && gate_try_biased(gate))) {
-        if (tracer_is_on()) {
-            size = fast_take(&tracer.traces, address);
-        }
-        gate_leave(gate, 1);
+    if (LIKELY((address & ODD_ADDRESS) == 0 && tracer_enter_biased())) {
+        size = fast_take(&tracer.traces, address);
+        tracer_leave(1);
     }
     return size;
 }

@@ -64,10 +64,11 @@ struct frame {
 #endif
 
 /* enum _frameowner.  From INTERPRETER (called CSTACK before 3.14) on, a frame
- * is a mark left by C and belongs to no Python code. */
+ * is a mark left by C and belongs to no Python code; and from 3.12 on, so is one
+ * without a function (_PyFrame_PushTrampolineUnchecked). */
 enum { OWNED_BY_GENERATOR = 1, OWNED_BY_INTERPRETER = 3 };
 
-#define EXECUTABLE_TAGS ((uintptr_t)3)
+#define EXECUTABLE_TAGS ((uintptr_t)3)    /* of a _PyStackRef */
 #define CODE_UNIT 2     /* sizeof(_Py_CODEUNIT) */
 
 static inline const struct frame *
@@ -83,6 +84,12 @@ newest_frame(const PyThreadState *thread)
 static inline int
 is_python(const struct frame *frame)
 {
+#if PY_VERSION_HEX >= 0x030C0000
+    uintptr_t function = (uintptr_t)frame->function & ~EXECUTABLE_TAGS;
+    if (function == 0 || function == (uintptr_t)Py_None) {
+        return 0;
+    }
+#endif
     return frame->owner < OWNED_BY_INTERPRETER;
 }
 

@@ -81,6 +81,9 @@ intern_callsite(struct traces *traces, struct realm *realm, uint32_t parent,
     }
     if (watched) {
         callsites_put(&realm->callsites, &traces->codes, parent, frame->instruction, traceback);
+        if (parent == 0 && realm == &traces->gil) {
+            newest_put(&traces->newest, frame->instruction, traceback);
+        }
     }
     return traceback;
 }
@@ -135,7 +138,9 @@ capture_newest(struct traces *traces, struct realm *realm, PyThreadState *thread
             continue;
         }
         uint32_t traceback =
-            callsites_get(&realm->callsites, &traces->codes, 0, frame->instruction);
+            realm == &traces->gil
+                ? newest_get(&traces->newest, frame->instruction)
+                : callsites_get(&realm->callsites, &traces->codes, 0, frame->instruction);
         if (traceback == CALLSITE_NONE) {
             compact(traces, realm);
             traceback = resolve(traces, realm, 0, frame);
@@ -147,57 +152,138 @@ capture_newest(struct traces *traces, struct realm *realm, PyThreadState *thread
     return TRACEBACK_UNKNOWN;
 }
 
-/* Reads the stack into realm->stack.frames, newest first; returns its depth.
- * Only the newest frames can be incomplete, but for a collection that starts
- * while a frame makes its cells; those older ones are skipped later. */
-static uint32_t
-read_stack(const struct realm *realm, uint32_t nframe, PyThreadState *thread)
+/* -- many frames ----------------------------------------------------------------
+ *
+ * Most of a stack is the same from one allocation to the next.  The stack seen
+ * last is kept with the traceback up to each frame.  The new one is read from
+ * its newest frame until it meets a frame of the old one; from there on both
+ * are compared, and only instructions that differ are looked up again.
+ *
+ * The comparison takes addresses of older frames from the kept copy, so the
+ * processor need not wait for each link of the chain before it follows the
+ * next.  That is safe: a kept frame is read only after its live neighbour has
+ * been seen to lead to it. */
+
+static inline const struct frame *
+skip_marks(const struct frame *frame)
 {
-    uint32_t depth = 0;
-    const struct frame *frame = newest_frame(thread);
-    while (frame != NULL && depth < nframe) {
-        if (is_python(frame)) {
-            const PyCodeObject *code = depth == 0 ? borrow_code(frame) : NULL;
-            if (code == NULL || !is_incomplete(frame, code)) {
-                realm->stack.frames[depth].instruction = frame->instruction;
-                realm->stack.frames[depth].frame = frame;
-                depth++;
-            }
-        }
+    while (frame != NULL && !is_python(frame)) {
         frame = frame->previous;
     }
-    return depth;
+    return frame;
 }
 
-/* How many of the oldest frames are those of the stack captured last.  None in
- * the RAW realm, where code that is not watched may have run. */
-static uint32_t
-common_depth(const struct traces *traces, const struct realm *realm, uint32_t depth)
+static inline const struct frame *
+next_older(const struct frame *frame)
 {
-    const struct stack *stack = &realm->stack;
-    if (realm != &traces->gil
-        || stack->deaths != atomic_load_explicit(&traces->codes.deaths, memory_order_relaxed)) {
-        return 0;
+    return skip_marks(frame->previous);
+}
+
+/* The newest frame that belongs to a traceback.  A frame can be incomplete only
+ * while it is the newest, but for a collection that starts while it makes its
+ * cells; such an older one is skipped when it is looked up. */
+static const struct frame *
+newest_complete(const struct stack *last, PyThreadState *thread)
+{
+    const struct frame *frame = skip_marks(newest_frame(thread));
+    if (last->depth != 0 && frame == last->frames[last->depth - 1].frame
+        && frame->instruction == last->frames[last->depth - 1].instruction) {
+        return frame;
     }
-    uint32_t most = depth < stack->depth ? depth : stack->depth;
-    uint32_t common = 0;
-    while (common < most
-           && stack->instructions[common] == stack->frames[depth - 1 - common].instruction) {
-        common++;
+    while (frame != NULL) {
+        const PyCodeObject *code = borrow_code(frame);
+        if (code == NULL || !is_incomplete(frame, code)) {
+            break;
+        }
+        frame = next_older(frame);
     }
-    return common;
+    return frame;
+}
+
+/* Compares the live stack from `frame` on, which is where last->frames[at] was,
+ * with the kept one.  *same becomes the number of oldest frames that have not
+ * moved; frames above those and up to `at` get their present instructions.  0
+ * if the chain has another course. */
+static int
+follow_last(struct stack *last, const struct frame *frame, uint32_t at, uint32_t *same)
+{
+    struct stack_frame *kept = &last->frames[at];
+    *same = at + 1;
+    for (;;) {
+        const struct frame *known = kept->frame;
+        if (known != frame) {
+            return 0;
+        }
+        if (known->instruction != kept->instruction) {
+            kept->instruction = known->instruction;
+            *same = (uint32_t)(kept - last->frames);
+        }
+        frame = known->previous;
+        if (frame != NULL && !is_python(frame)) {
+            frame = skip_marks(frame);
+        }
+        if (kept == last->frames) {
+            return last->cut || frame == NULL;
+        }
+        kept--;
+    }
+}
+
+/* Reads the stack into `last`.  Returns how many of its oldest frames still have
+ * the right traceback. */
+static uint32_t
+read_stack(struct stack *last, uint32_t nframe, PyThreadState *thread)
+{
+    const struct frame *frame = newest_complete(last, thread);
+    uint32_t at = last->depth;      /* position + 1 in the kept stack */
+    uint32_t fresh = 0, kept = 0, same = 0;
+    while (frame != NULL && fresh < nframe) {
+        while (at > 0 && (uintptr_t)last->frames[at - 1].frame > (uintptr_t)frame) {
+            at--;
+        }
+        if (at > 0 && last->frames[at - 1].frame == frame
+            && (last->cut ? fresh == last->depth - at : fresh + at <= nframe)) {
+            if (follow_last(last, frame, at - 1, &same)) {
+                kept = at;
+                break;
+            }
+            /* It has changed the instructions of some frames: of no use now. */
+            at = 0;
+            last->depth = 0;
+        }
+        last->scratch[fresh].frame = frame;
+        last->scratch[fresh].instruction = frame->instruction;
+        fresh++;
+        frame = next_older(frame);
+    }
+    if (kept == 0) {
+        last->cut = frame != NULL;
+        same = 0;
+    }
+    for (uint32_t i = 0; i < fresh; i++) {
+        last->frames[kept + i].frame = last->scratch[fresh - 1 - i].frame;
+        last->frames[kept + i].instruction = last->scratch[fresh - 1 - i].instruction;
+    }
+    last->depth = kept + fresh;
+    return same;
 }
 
 static uint32_t
 capture_many(struct traces *traces, struct realm *realm, uint32_t nframe, PyThreadState *thread)
 {
     struct stack *stack = &realm->stack;
-    uint32_t depth = read_stack(realm, nframe, thread);
-    uint32_t at = common_depth(traces, realm, depth);
-    uint32_t traceback = at == 0 ? 0 : stack->tracebacks[at - 1];
+    unsigned deaths = atomic_load_explicit(&traces->codes.deaths, memory_order_relaxed);
+    /* In the RAW realm code may have run, and died, that is not watched. */
+    if (stack->deaths != deaths || realm != &traces->gil) {
+        stack->depth = 0;
+        stack->deaths = deaths;
+    }
+    uint32_t at = read_stack(stack, nframe, thread);
+    uint32_t depth = stack->depth;
+    uint32_t traceback = at == 0 ? 0 : stack->frames[at - 1].traceback;
     stack->depth = 0;
     while (at < depth) {
-        const struct stack_frame *frame = &stack->frames[depth - 1 - at];
+        struct stack_frame *frame = &stack->frames[at];
         uint32_t next =
             callsites_get(&realm->callsites, &traces->codes, traceback, frame->instruction);
         if (next == CALLSITE_NONE) {
@@ -214,12 +300,10 @@ capture_many(struct traces *traces, struct realm *realm, uint32_t nframe, PyThre
         if (next != CALLSITE_SKIP) {
             traceback = next;
         }
-        stack->instructions[at] = frame->instruction;
-        stack->tracebacks[at] = traceback;
+        frame->traceback = traceback;
         at++;
     }
     stack->depth = depth;
-    stack->deaths = atomic_load_explicit(&traces->codes.deaths, memory_order_relaxed);
     return traceback == 0 ? TRACEBACK_UNKNOWN : traceback;
 }
 

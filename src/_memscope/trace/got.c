@@ -52,7 +52,7 @@ enum {
 enum { JUMP_SLOT = R_ARM_JUMP_SLOT, GLOB_DAT = R_ARM_GLOB_DAT, ABSOLUTE = R_ARM_ABS32 };
 #endif
 
-#if __ELF_NATIVE_CLASS == 64
+#if UINTPTR_MAX > UINT32_MAX
 #  define RELOCATION_TYPE(info) ELF64_R_TYPE(info)
 #  define RELOCATION_SYMBOL(info) ELF64_R_SYM(info)
 #else

@@ -43,8 +43,10 @@ static _Thread_local char inside;
 
 #if defined(__GNUC__)
 #  define ALWAYS_INLINE static inline __attribute__((always_inline))
+#  define NOINLINE __attribute__((noinline))
 #else
 #  define ALWAYS_INLINE static inline
+#  define NOINLINE
 #endif
 
 ALWAYS_INLINE const PyMemAllocatorEx *
@@ -160,22 +162,28 @@ hook_realloc(unsigned domain, void *block, size_t size)
     return moved;
 }
 
-ALWAYS_INLINE void
-hook_free(unsigned domain, void *block)
+/* The block was large, or could not be forgotten the fast way. */
+static NOINLINE void
+free_slowly(unsigned domain, void *block)
 {
-    const PyMemAllocatorEx *base = below(domain);
-    if (!tracer_is_on() || inside || block == NULL) {
-        base->free(base->ctx, block);
-        return;
-    }
-    if (domain != SNAPSHOT_RAW && LIKELY(tracer_take_fast((uintptr_t)block) <= SMALL_REQUEST)) {
-        base->free(base->ctx, block);
-        return;
-    }
     take(domain, block);
+    const PyMemAllocatorEx *base = below(domain);
     inside = 1;
     base->free(base->ctx, block);
     inside = 0;
+}
+
+ALWAYS_INLINE void
+hook_free(unsigned domain, void *block)
+{
+    if (LIKELY(tracer_is_on() && !inside && block != NULL)
+        && (domain == SNAPSHOT_RAW
+            || !LIKELY(tracer_take_fast((uintptr_t)block) <= SMALL_REQUEST))) {
+        free_slowly(domain, block);
+        return;
+    }
+    const PyMemAllocatorEx *base = below(domain);
+    base->free(base->ctx, block);
 }
 
 /* PyMem_SetAllocator wants one function a domain: these add nothing but that. */

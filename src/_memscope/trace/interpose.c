@@ -398,8 +398,8 @@ leave(void)
     serve_wishes();
 }
 
-/* pthread_atfork: no scan is under way at the fork, and the lock is free in the
- * child, where its holder might not exist. */
+/* pthread_atfork: at the fork no thread is in a scan, so the child finds our
+ * lock, and those of the loader that a scan takes, free. */
 static void
 after_fork(void)
 {
@@ -445,13 +445,12 @@ interpose_install(const struct interpose_callbacks *callbacks)
 void
 interpose_rescan(void)
 {
-    if (atomic_load(&interposition.callbacks) == NULL || nothing_moved()) {
-        return;
-    }
     /* Never waits: the holder of the lock may be waiting for the loader, and
      * this thread may be inside it.  The holder will see the wish. */
-    atomic_store(&interposition.rescan_wanted, 1);
-    serve_wishes();
+    if (atomic_load(&interposition.callbacks) != NULL) {
+        atomic_store(&interposition.rescan_wanted, 1);
+        serve_wishes();
+    }
 }
 
 void

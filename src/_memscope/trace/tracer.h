@@ -33,29 +33,35 @@ tracer_is_on(void)
     return atomic_load_explicit(&tracer.tracing, memory_order_relaxed);
 }
 
-/* Passes the gate as `thread`.  The GIL that biases the gate is the main
- * interpreter's; before 3.12 all interpreters share it. */
+/* The gate, passed in the name of a GIL.  Before 3.12 all interpreters share
+ * one GIL, which is all the gate that is needed. */
+#if PY_VERSION_HEX >= 0x030C0000
+
+/* As `thread`.  The gate is biased to the main interpreter's GIL. */
 static inline int
 tracer_enter(const PyThreadState *thread)
 {
-#if PY_VERSION_HEX >= 0x030C0000
     if (thread == NULL || thread->interp != tracer.main) {
         gate_enter_shared(&tracer.traces.gate);
         return 0;
     }
-#else
-    (void)thread;
-#endif
     return gate_enter(&tracer.traces.gate);
 }
 
-/* Passes the gate without looking at the thread: for a caller that holds a GIL
- * and frees.  An interpreter has allocated before it frees, so if its GIL is
- * not the main one the gate has been shared since. */
+/* Without a look at the thread: for a caller that holds a GIL and frees.  An
+ * interpreter has allocated before it frees, so if its GIL is not the main one
+ * the gate has been shared since. */
 static inline int
 tracer_enter_again(void)
 {
     return gate_enter(&tracer.traces.gate);
+}
+
+/* Whether the gate could be passed without the lock, as tracer_enter_again. */
+static inline int
+tracer_enter_biased(void)
+{
+    return gate_try_biased(&tracer.traces.gate);
 }
 
 static inline void
@@ -63,6 +69,35 @@ tracer_leave(int biased)
 {
     gate_leave(&tracer.traces.gate, biased);
 }
+
+#else
+
+static inline int
+tracer_enter(const PyThreadState *thread)
+{
+    (void)thread;
+    return 1;
+}
+
+static inline int
+tracer_enter_again(void)
+{
+    return 1;
+}
+
+static inline int
+tracer_enter_biased(void)
+{
+    return 1;
+}
+
+static inline void
+tracer_leave(int biased)
+{
+    (void)biased;
+}
+
+#endif
 
 /* Both the gate and the lock, for queries. */
 int tracer_lock(void);

@@ -15,8 +15,7 @@ realm_release(struct realm *self)
     hashmap_clear(&self->large);
     callsites_release(&self->callsites);
     mem_free(self->stack.frames);
-    mem_free(self->stack.instructions);
-    mem_free(self->stack.tracebacks);
+    mem_free(self->stack.scratch);
     *self = (struct realm){0};
 }
 
@@ -26,11 +25,9 @@ realm_init(struct realm *self, unsigned callsite_bits, uint32_t nframe)
     *self = (struct realm){0};
     self->stack.capacity = nframe;
     self->stack.frames = mem_malloc(nframe, sizeof(*self->stack.frames));
-    self->stack.instructions = mem_malloc(nframe, sizeof(*self->stack.instructions));
-    self->stack.tracebacks = mem_malloc(nframe, sizeof(*self->stack.tracebacks));
+    self->stack.scratch = mem_malloc(nframe, sizeof(*self->stack.scratch));
     if (shadow_init(&self->shadow) < 0 || callsites_init(&self->callsites, callsite_bits) < 0
-        || self->stack.frames == NULL || self->stack.instructions == NULL
-        || self->stack.tracebacks == NULL) {
+        || self->stack.frames == NULL || self->stack.scratch == NULL) {
         return -1;
     }
     return 0;
@@ -49,7 +46,8 @@ traces_init(struct traces *self, uint32_t nframe)
     memset(self->epochs, 0, sizeof(self->epochs));
     self->now = 0;
     if (realm_init(&self->gil, GIL_CALLSITE_BITS, nframe) < 0
-        || realm_init(&self->raw, RAW_CALLSITE_BITS, nframe) < 0 || self->tracebacks == NULL) {
+        || realm_init(&self->raw, RAW_CALLSITE_BITS, nframe) < 0
+        || newest_init(&self->newest) < 0 || self->tracebacks == NULL) {
         traces_release(self);
         return -1;
     }
@@ -61,6 +59,7 @@ traces_release(struct traces *self)
 {
     realm_release(&self->gil);
     realm_release(&self->raw);
+    newest_release(&self->newest);
     hashmap_clear(&self->tracked.by_address);
     mem_free(self->tracked.blocks);
     self->tracked = (struct tracked){0};
@@ -143,6 +142,19 @@ forget_callsites(struct traces *self)
 {
     callsites_clear(&self->gil.callsites);
     callsites_clear(&self->raw.callsites);
+    newest_clear(&self->newest);
+}
+
+/* Under the gate and the lock. */
+static void
+forget_code(struct traces *self, uintptr_t address)
+{
+    int wrapped;
+    uint64_t bytes = codes_forget(&self->codes, address, &wrapped);
+    newest_forget(&self->newest, address, bytes);
+    if (wrapped) {
+        forget_callsites(self);
+    }
 }
 
 void
@@ -157,9 +169,7 @@ void
 realm_code_died(struct traces *self, uintptr_t address)
 {
     lock_acquire(&self->lock);
-    if (codes_forget(&self->codes, address)) {
-        forget_callsites(self);
-    }
+    forget_code(self, address);
     lock_release(&self->lock);
 }
 
@@ -182,8 +192,7 @@ traces_watch_code(struct traces *self, uintptr_t code, uintptr_t end, uint32_t f
             /* A block that ended unseen where the code now lies; its own code
              * object, if it was one, is forgotten without the lock we hold. */
             if (old & SHADOW_CODE) {
-                codes_forget(&self->codes, old_address);
-                forget_callsites(self);
+                forget_code(self, old_address);
             }
             realm_replaced(self, &self->gil, old_address, old & ~SHADOW_CODE);
         }

@@ -36,19 +36,19 @@
 #include "trace/snapshot.h"
 #include "trace/tracebacks.h"
 
-/* One frame on its way into a traceback. */
+/* The stack that was last turned into a traceback, oldest frame first: of the
+ * next one, only what has changed is looked up. */
 struct stack_frame {
+    const void *frame;              /* the interpreter's, for frames.c; may be dead */
     uintptr_t instruction;
-    const void *frame;              /* the interpreter's, for frames.c */
+    uint32_t traceback;             /* of the stack up to this frame */
 };
 
-/* The stack that was last turned into a traceback: what is older than the
- * first difference to it need not be looked up again. */
 struct stack {
-    struct stack_frame *frames;     /* [capacity] scratch: the stack being read, newest first */
-    uintptr_t *instructions;        /* [capacity] the last one, oldest first ... */
-    uint32_t *tracebacks;           /* [capacity] ... and the traceback up to each frame */
+    struct stack_frame *frames;     /* [capacity] */
+    struct stack_frame *scratch;    /* [capacity] the one being read, newest first */
     uint32_t depth, capacity;
+    int cut;                        /* older frames than the capacity were left out */
     unsigned deaths;                /* codes.deaths when it was taken */
 };
 
@@ -85,6 +85,7 @@ struct tracked {
 struct traces {
     struct gate gate;
     struct lock lock;
+    struct newest newest;           /* under the gate */
     struct realm gil;               /* under the gate */
     struct realm raw;               /* under `lock` */
     struct tracked tracked;         /* under `lock`; its bytes count in `raw` */
@@ -131,7 +132,8 @@ realm_add_bytes(struct traces *self, struct realm *realm, uintptr_t address, siz
     uint64_t bytes = atomic_load_explicit(&realm->bytes, memory_order_relaxed) + size;
     atomic_store_explicit(&realm->bytes, bytes, memory_order_relaxed);
     realm->newest = address;
-    uint64_t total = traces_bytes(self);
+    const struct realm *other = realm == &self->gil ? &self->raw : &self->gil;
+    uint64_t total = bytes + atomic_load_explicit(&other->bytes, memory_order_relaxed);
     if (total > realm->peak) {
         realm->peak = total;
     }

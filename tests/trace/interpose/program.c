@@ -142,6 +142,27 @@ import(const char *path)
     };
 }
 
+static int
+count_module(struct dl_phdr_info *object, size_t size, void *arg)
+{
+    (void)size;
+    const char *name = strrchr(object->dlpi_name, '/');
+    for (size_t i = 0; name != NULL && i < KINDS; i++) {
+        *(size_t *)arg += strncmp(name + 1, kinds[i], strlen(kinds[i])) == 0;
+    }
+    return 0;
+}
+
+/* Entries there are to cover: two a module, and the program's own for dlsym.
+ * Not every C library unloads at dlclose, so the modules are counted. */
+static size_t
+entries_there(void)
+{
+    size_t modules = 0;
+    dl_iterate_phdr(count_module, &modules);
+    return 2 * modules + 1;
+}
+
 /* What the process looks like: every entry for the three names, and the
  * mappings.  Compared before and after. */
 
@@ -206,8 +227,8 @@ static void
 image_check_entries(const struct image *before)
 {
     struct image after = image_take();
-    CHECK(after.count == before->count);
-    for (size_t i = 0; i < after.count; i++) {
+    CHECK(after.count >= before->count);    /* what is loaded may stay */
+    for (size_t i = 0; i < before->count; i++) {
         CHECK(after.entries[i] == before->entries[i]);
         CHECK(after.values[i] == before->values[i]);
     }
@@ -265,7 +286,8 @@ check_loaded_before(void)
     interpose_rescan();
     struct image before = image_take();
     CHECK(interpose_install(&callbacks) == 0);
-    CHECK(interpose_count() == 2 * KINDS + 1 && interpose_missed() == 0);
+    CHECK(interpose_count() == 2 * KINDS + 1 && entries_there() == 2 * KINDS + 1);
+    CHECK(interpose_missed() == 0);
     image_check_maps(&before);
     struct image during = image_take();
     CHECK(interpose_install(&callbacks) == 0);
@@ -325,7 +347,7 @@ check_loaded_later(void)
         check_module(&later[i], 1);
         check_module(&early[i], 1);
     }
-    CHECK(interpose_count() == 4 * KINDS + 1);
+    CHECK(interpose_count() == entries_there());
     /* Gone and back, most likely at the same address. */
     for (size_t i = 0; i < KINDS; i++) {
         CHECK(dlclose(later[i].handle) == 0);
@@ -333,11 +355,11 @@ check_loaded_later(void)
         check_module(&later[i], 1);
         check_module(&early[i], 1);
     }
-    CHECK(interpose_count() == 4 * KINDS + 1);
+    CHECK(interpose_count() == entries_there());
     for (size_t i = 0; i < KINDS; i++) {
         CHECK(dlclose(later[i].handle) == 0);
     }
-    CHECK(interpose_count() == 2 * KINDS + 1);
+    CHECK(interpose_count() == entries_there() && interpose_missed() == 0);
     interpose_remove();
     CHECK(interpose_count() == 0);
 }
@@ -374,17 +396,16 @@ check_loaded_by_others(void)
     void *loader = dlopen(path, RTLD_NOW);
     CHECK(loader != NULL);
     void *(*loader_open)(const char *) = (void *(*)(const char *))symbol(loader, "loader_open");
-    struct module module;
     CHECK(interpose_install(&callbacks) == 0);
-    module.handle = loader_open(path_of("now", 1));
-    CHECK(interpose_count() == 2 * KINDS + 1);
+    void *now = loader_open(path_of("now", 3));
+    CHECK(interpose_count() == entries_there() - 2);
     interpose_rescan();
-    CHECK(interpose_count() == 2 * KINDS + 3);
-    CHECK(dlclose(module.handle) == 0);
-    module.handle = loader_open(path_of("noplt", 1));
-    struct module other = import(path_of("now", 1));
-    CHECK(interpose_count() == 2 * KINDS + 5);
-    CHECK(dlclose(module.handle) == 0 && dlclose(other.handle) == 0);
+    CHECK(interpose_count() == entries_there());
+    void *noplt = loader_open(path_of("noplt", 3));
+    CHECK(interpose_count() == entries_there() - 2);
+    struct module other = import(path_of("lazy", 3));
+    CHECK(interpose_count() == entries_there());
+    CHECK(dlclose(now) == 0 && dlclose(noplt) == 0 && dlclose(other.handle) == 0);
     interpose_remove();
     dlclose(loader);
 }
@@ -468,7 +489,7 @@ check_other_tools(void)
         /* There before us. */
         uintptr_t old = patch_module(module, (uintptr_t)foreign_track);
         CHECK(interpose_install(&callbacks) == 0);
-        CHECK(interpose_count() == 2 * KINDS && interpose_missed() == 1);
+        CHECK(interpose_count() == entries_there() - 1 && interpose_missed() == 1);
         size_t ours = our_calls, foreign = foreign_calls;
         module->track(1, 0x1000, 1);
         CHECK(our_calls == ours && foreign_calls == foreign + 1);
@@ -539,28 +560,50 @@ check_cycles_are_flat(void)
     free(before.maps);
 }
 
+static atomic_int stop;
+
+static void *
+ask_for_ever(void *arg)
+{
+    (void)arg;
+    while (!stop) {
+        interpose_rescan();
+        interpose_count();
+        interpose_modules(NULL, 0);
+    }
+    return NULL;
+}
+
 static void
 check_fork(void)
 {
-    CHECK(interpose_install(&callbacks) == 0);
-    pid_t child = fork();
-    if (child == 0) {
+    pthread_t thread;
+    stop = 0;
+    pthread_create(&thread, NULL, ask_for_ever, NULL);
+    for (int i = 0; i < 100; i++) {
+        CHECK(interpose_install(&callbacks) == 0);
+        pid_t child = fork();
+        if (child == 0) {
+            alarm(20);
+            check_module(&early[0], 1);
+            CHECK(interpose_count() == entries_there());
+            struct module later = import(path_of("now", 1));
+            check_module(&later, 1);
+            interpose_remove();
+            check_module(&later, 0);
+            _exit(0);
+        }
+        int status;
+        CHECK(waitpid(child, &status, 0) == child && status == 0);
         check_module(&early[0], 1);
-        struct module later = import(path_of("now", 1));
-        check_module(&later, 1);
         interpose_remove();
-        check_module(&later, 0);
-        _exit(0);
     }
-    int status;
-    CHECK(waitpid(child, &status, 0) == child && status == 0);
-    check_module(&early[0], 1);
-    interpose_remove();
+    stop = 1;
+    pthread_join(thread, NULL);
 }
 
 /* Threads. */
 
-static atomic_int stop;
 static atomic_size_t calls, loads;
 
 static void *
@@ -588,18 +631,6 @@ load_for_ever(void *arg)
     return NULL;
 }
 
-static void *
-rescan_for_ever(void *arg)
-{
-    (void)arg;
-    while (!stop) {
-        interpose_rescan();
-        interpose_count();
-        interpose_modules(NULL, 0);
-    }
-    return NULL;
-}
-
 static void
 check_threads(double seconds)
 {
@@ -611,7 +642,7 @@ check_threads(double seconds)
     pthread_create(&threads[1], NULL, call_for_ever, &early[2]);
     pthread_create(&threads[2], NULL, load_for_ever, &copies[0]);
     pthread_create(&threads[3], NULL, load_for_ever, &copies[1]);
-    pthread_create(&threads[4], NULL, rescan_for_ever, NULL);
+    pthread_create(&threads[4], NULL, ask_for_ever, NULL);
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     double end = (double)now.tv_sec + (double)now.tv_nsec / 1e9 + seconds;
@@ -651,7 +682,8 @@ load_slow(void *arg)
     return handle;
 }
 
-/* An object that another thread is still loading is waited for, not written. */
+/* An object that another thread is still loading is waited for, not written
+ * half-way.  (musl has it ready before its constructors run.) */
 static void
 check_waits_for_the_loader(void)
 {
@@ -665,8 +697,10 @@ check_waits_for_the_loader(void)
     CHECK(state == 1);
     CHECK(interpose_install(&callbacks) == 0);
     usleep(10 * 1000);
+#ifdef __GLIBC__
     CHECK(state == 2);
-    CHECK(interpose_count() == 2 * KINDS + 3);
+#endif
+    CHECK(interpose_count() == entries_there() + 2);
     void *handle;
     pthread_join(thread, &handle);
     interpose_remove();
