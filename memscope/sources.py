@@ -23,9 +23,9 @@ __all__ = ["Sources", "source_line"]
 
 Owner = Literal["stdlib", "site", "mine", "unknown"]
 
-SITE_FOLDER = re.compile(r".*/((?:site|dist)-packages)/")
+SITE_FOLDER = re.compile(r".*/((?:site|dist)-packages)/", re.DOTALL)
 STDLIB_FOLDER = re.compile(
-    r".*/(?:lib(?:32|64)?/(python3\.\d+t?)|(Python3\d+)/[Ll]ib|(python3\d+\.zip))/"
+    r".*/(?:lib(?:32|64)?/(python3\.\d+t?)|(Python3\d+)/[Ll]ib|(python3\d+\.zip))/", re.DOTALL
 )
 SOURCE_SUFFIXES = (".py", ".pyw", ".pyx")
 MODULE_SUFFIXES = (*SOURCE_SUFFIXES, ".pyc", ".so", ".pyd")
@@ -47,13 +47,19 @@ class Sources:
     """
 
     def __init__(self) -> None:
-        self._cwd = _slashes(os.getcwd())
-        self._home = _slashes(os.path.expanduser("~"))
-        stdlib = os.path.dirname(os.__file__)
-        self._stdlib = tuple({_slashes(stdlib), _slashes(os.path.realpath(stdlib))})
+        try:
+            cwd = os.getcwd()
+        except OSError:  # somebody removed it
+            cwd = os.path.sep
+        self._cwd = _slashes(cwd).rstrip("/")
+        self._home = _slashes(os.path.expanduser("~")).rstrip("/")
         self._memscope = _slashes(os.path.dirname(__file__))
-        roots = {_slashes(os.path.abspath(entry)) for entry in sys.path}
-        self._roots = sorted((root.rstrip("/") for root in roots), key=len, reverse=True)
+        stdlib = os.path.dirname(getattr(os, "__file__", "") or __file__)
+        self._stdlib = {_slashes(stdlib), _slashes(os.path.realpath(stdlib))}
+        path: list[object] = [*sys.path]  # people put all sorts of things there
+        entries = [os.path.join(cwd, entry) for entry in path if isinstance(entry, str)]
+        roots = {_slashes(os.path.normpath(entry)).rstrip("/") for entry in entries}
+        self._roots = sorted(roots, key=len, reverse=True)
 
     def place(self, filename: str) -> Place:
         """Where *filename* belongs."""
@@ -76,8 +82,8 @@ class Sources:
         if not path.startswith("/") and not re.match("[A-Za-z]:/", path):
             return Place("mine", path, path)
         shown = path
-        if path.startswith(self._cwd.rstrip("/") + "/"):
-            shown = path[len(self._cwd.rstrip("/")) + 1 :]
+        if path.startswith(self._cwd + "/"):
+            shown = path[len(self._cwd) + 1 :]
         elif path.startswith(self._home + "/"):
             shown = "~" + path[len(self._home) :]
         for root in self._roots:

@@ -21,9 +21,9 @@ MIN_TEXT = 24
 """Characters below which a clipped column or aside no longer says anything."""
 
 RESET = "\x1b[0m"
-STYLES = {"bold": "\x1b[1m", "dim": "\x1b[2m", "red": "\x1b[31m", "green": "\x1b[32m"}
+STYLES = {"bold": "\x1b[1m", "dim": "\x1b[2m"}
 
-Style = Literal["", "bold", "dim", "red", "green"]
+Style = Literal["", "bold", "dim"]
 
 
 class Column(NamedTuple):

@@ -11,7 +11,7 @@ and PYTHONTRACEMALLOC do not start it.
 from __future__ import annotations
 
 import linecache  # noqa: F401 - looked up here by code that replaces its getline
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, SupportsIndex
 
 from memscope import _memscope
 from memscope._memscope import (
@@ -70,7 +70,7 @@ def start(nframe: SupportsIndex = 1, /) -> None:
     Does nothing if tracing has started already.  Raises ValueError unless
     *nframe* is from 1 to 65535.
     """
-    _memscope.start(nframe, total_nframe=True)
+    _memscope.start(nframe, total_nframe=True, reuse=True)
 
 
 def get_object_traceback(obj: object) -> Traceback | None:
@@ -116,7 +116,7 @@ class Snapshot(BlockTable):
         return differences(self.columns, old_snapshot.columns, key, cumulative, per_occurrence=True)
 
     @staticmethod
-    def load(filename: PathLike) -> Any:
+    def load(filename: PathLike) -> Snapshot:
         """The snapshot that dump, here or in the standard library, wrote to *filename*.
 
         The file is a pickle, which can run any code: load only what you trust.
@@ -134,4 +134,6 @@ class Snapshot(BlockTable):
             Trace,
             Traceback,
         )
-        return load(filename, {"_Traces": _Traces, **{one.__name__: one for one in classes}})
+        names = {"_Traces": _Traces, **{one.__name__: one for one in classes}}
+        snapshot: Snapshot = load(filename, names)
+        return snapshot

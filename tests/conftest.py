@@ -10,6 +10,7 @@ import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import memscope
@@ -20,6 +21,13 @@ ROOT = Path(__file__).resolve().parent.parent
 # A sanitizer's run time is loaded before the interpreter, which is slower under it.
 SANITIZED = "asan" in os.environ.get("LD_PRELOAD", "")
 DEBUG_BUILD = hasattr(sys, "gettotalrefcount")
+
+# Timings of single examples mean nothing on a machine that others use too.  MEMSCOPE_EXAMPLES
+# lowers the number of examples where the same properties are tested on many interpreters.
+hypothesis.settings.register_profile(
+    "memscope", deadline=None, max_examples=int(os.environ.get("MEMSCOPE_EXAMPLES", "100"))
+)
+hypothesis.settings.load_profile("memscope")
 
 RunPython = Callable[..., "subprocess.CompletedProcess[str]"]
 

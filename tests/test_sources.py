@@ -142,6 +142,16 @@ def test_short_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert sources.shown("/a/lib/python3.13/os.py") == "python3.13/os.py"
 
 
+def test_no_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    monkeypatch.setattr(sys, "path", ["", Path("/srv"), b"/srv", "/srv/lib", *sys.path])
+    sources = Sources()
+    assert sources.module("/srv/lib/shop/cart.py") == "shop.cart"
+    assert sources.shown("/srv/lib/shop/cart.py") == "srv/lib/shop/cart.py"
+
+
 def test_source_line(tmp_path: Path) -> None:
     path = tmp_path / "some.py"
     path.write_text("# coding: latin-1\n\tx = 'é'  \nlast", encoding="latin-1")

@@ -9,10 +9,12 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memscope.table import Column, Row, Table, clip, printable, terminal_width
+
+timeless = settings(deadline=None)  # others use this machine too
 
 COLUMNS = (Column("Size"), Column("Line", "left"))
 
@@ -62,6 +64,7 @@ def test_narrow_terminal_clips_the_aside_then_moves_it_under() -> None:
     ]
 
 
+@timeless
 @given(
     st.lists(st.tuples(st.text(max_size=30), st.text(max_size=200), st.text(max_size=200))),
     st.integers(60, 200),
@@ -77,6 +80,7 @@ def test_no_line_is_wider_than_the_terminal(
     assert all(line == line.rstrip() for line in text.split("\n"))
 
 
+@timeless
 @given(st.text(), st.text(), st.text())
 def test_nothing_unprintable_reaches_a_terminal(title: str, cell: str, aside: str) -> None:
     made = Table(title, COLUMNS, (Row(("1", cell), aside),), (cell,), "Source")
@@ -85,6 +89,7 @@ def test_nothing_unprintable_reaches_a_terminal(title: str, cell: str, aside: st
     assert re.sub("\x1b\\[[0-9]+m", "", coloured).replace("\n", "").isprintable()
 
 
+@timeless
 @given(st.text(), st.text())
 def test_html_is_escaped(cell: str, aside: str) -> None:
     hostile = f"<script>{cell}</td>"
@@ -136,11 +141,14 @@ def test_terminal_width(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     assert terminal_width(io.StringIO()) is None
     assert terminal_width(Terminal()) is None  # a StringIO has no file number
-    primary, secondary = os.openpty()
-    with os.fdopen(secondary, "w") as file, os.fdopen(primary):
-        assert terminal_width(file) == 80  # a new pty says 0 columns
-        monkeypatch.setenv("COLUMNS", "33")
-        assert terminal_width(file) == 33
+    monkeypatch.setattr(Terminal, "fileno", lambda self: 7)
+    for columns, width in [(120, 120), (0, 80)]:  # a terminal on a pipe may say 0
+        size = os.terminal_size((columns, 24))
+        monkeypatch.setattr(os, "get_terminal_size", lambda fd, size=size: size)
+        assert terminal_width(Terminal()) == width
+    for text, width in [("33", 33), ("0", 80), ("wide", 80)]:
+        monkeypatch.setenv("COLUMNS", text)
+        assert terminal_width(Terminal()) == width
 
 
 def test_show_writes_what_the_encoding_can(capsys: pytest.CaptureFixture[str]) -> None:

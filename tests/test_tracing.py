@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import memscope
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     RunPython = Callable[..., Any]
+
+timeless = settings(deadline=None)  # others use this machine too
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -142,6 +144,7 @@ def test_total_nframe_is_not_recorded() -> None:
         memscope.stop()
 
 
+@timeless
 @given(snapshots)
 def test_views_are_lazy_and_equal(raw: list[Any]) -> None:
     snapshot = Snapshot(raw, 5)
@@ -176,13 +179,13 @@ def test_a_view_makes_no_object_per_block() -> None:
 
 def places(key: str, raw_frames: Any) -> list[Any]:
     """What a naive reading says a frame counts for."""
-    of = {
+    of: dict[str, Callable[[str, int], Any]] = {
         "lineno": lambda filename, lineno: (filename, lineno),
         "filename": lambda filename, lineno: (filename, 0),
         "module": lambda filename, lineno: filename.removesuffix(".py").replace("/", "."),
         "package": lambda filename, lineno: filename.partition("/")[0].removesuffix(".py"),
-    }[key]
-    return [of(*frame) for frame in raw_frames]
+    }
+    return [of[key](*frame) for frame in raw_frames]
 
 
 def grouped(key: str, cumulative: bool, raw: list[Any]) -> dict[Any, tuple[int, int]]:
@@ -201,6 +204,7 @@ def named(key: str, one: Any) -> Any:
     return (frame.filename, frame.lineno) if key in ("lineno", "filename") else one.name
 
 
+@timeless
 @given(snapshots, st.sampled_from(["lineno", "filename", "module", "package"]), st.booleans())
 def test_statistics(raw: list[Any], key: str, cumulative: bool) -> None:
     statistics = Snapshot(raw, 5).statistics(key, cumulative)
@@ -209,6 +213,7 @@ def test_statistics(raw: list[Any], key: str, cumulative: bool) -> None:
     assert order == sorted(order, reverse=True)
 
 
+@timeless
 @given(snapshots, snapshots, st.sampled_from(["lineno", "module", "package"]), st.booleans())
 def test_differences(new: list[Any], old: list[Any], key: str, cumulative: bool) -> None:
     differences = Snapshot(new, 5).compare_to(Snapshot(old, 5), key, cumulative)

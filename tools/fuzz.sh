@@ -33,7 +33,7 @@ for target in tests/fuzz/*.c; do
     name=$(basename "$target" .c)
     work=build/fuzz/$name
     mkdir -p "$work/corpus"
-    clang -std=c11 -g -O1 -Wall -Wextra -Werror -fsanitize=fuzzer,address,undefined \
+    clang -std=c11 -D_DEFAULT_SOURCE -g -O1 -Wall -Wextra -Werror -fsanitize=fuzzer,address,undefined \
         -fno-sanitize-recover=undefined -Isrc/_memscope "$target" "${sources[@]}" -o "$work/fuzz"
     echo "### $name, $seconds s"
     seeds=("$work/corpus")

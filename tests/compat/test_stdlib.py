@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,11 +13,8 @@ SCRIPT = Path(__file__).with_name("run_stdlib.py")
 NOT_SHIPPED = 77
 
 
-def test_interpreters_own_tests_pass() -> None:
-    done = subprocess.run(
-        [sys.executable, SCRIPT], capture_output=True, text=True, timeout=240, check=False
-    )
-    print(done.stdout, done.stderr)
+def test_the_interpreters_own_tests_pass(run_python: Callable[..., Any]) -> None:
+    done = run_python(SCRIPT, timeout=200, check=False)
     if done.returncode == NOT_SHIPPED:
         pytest.skip(done.stdout.strip())
     assert done.returncode == 0, done.stdout + done.stderr

@@ -9,19 +9,23 @@ def make(size: int) -> bytearray:
     return bytearray(size)
 
 
-for cycle in range(20):
+for cycle in range(10):
     old = {ext.malloc(domain, size): domain for domain in range(3) for size in SIZES for _ in range(50)}
     lists = [[0] * 10 for _ in range(100)]
     quick_start(2)
     assert not set(rows()) & set(old)
     start = m.get_traced_memory()[0]
+    moved: dict[int, int] = {}
     for i, (address, domain) in enumerate(old.items()):
         if i % 2:
             ext.free(domain, address)
         else:
-            moved = ext.realloc(domain, address, 7919)
-            assert rows(7919)[moved][2][0][0] == __file__
-            ext.free(domain, moved)
+            moved[ext.realloc(domain, address, 7919)] = domain
+    table = rows(7919)
+    assert set(table) == set(moved)
+    assert all(trace[2][0][0] == __file__ for trace in table.values())
+    for address, domain in moved.items():
+        ext.free(domain, address)
     for grown in lists:
         grown.extend(range(100))
     del lists, grown, old

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ warnings.simplefilter("ignore", DeprecationWarning)
 def work(stopped: Callable[[], bool]) -> None:
     while not stopped():
         exercise(20)
+        time.sleep(0.0005)
 
 
 def child() -> None:
@@ -34,9 +36,9 @@ for with_handlers in (False, True):
     if with_handlers:
         os.register_at_fork(before=exercise, after_in_child=exercise, after_in_parent=m.take_snapshot)
     m.start(5)
-    ext.hammer_start(3, 64, 2000, 512)
-    with threads(4, work):
-        for i in range(100):
+    ext.hammer_start(2, 64, 2000, 512)
+    with threads(3, work):
+        for i in range(60):
             in_fork(child, i, timeout=5)
     ext.hammer_stop()
     m.stop()

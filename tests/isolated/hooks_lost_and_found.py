@@ -17,7 +17,7 @@ def generated(number: int, size: int) -> tuple[str, int]:
 
 for nframe in (1, 4):
     kept: list[bytearray] = []
-    for number in range(30):
+    for number in range(10):
         tracemalloc.start()
         m.start(nframe)
         before = ext.malloc(2, 7919)

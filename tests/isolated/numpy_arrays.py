@@ -21,12 +21,12 @@ for n in range(1, 101):
     work(n)
     temporary = numpy.ones(12345) + 1
 line = work.__code__.co_firstlineno + 1
-arrays = [t for t in rows().values() if t[0] == DOMAIN and t[2][0] == ("<string>", line)]
+arrays = [t for t in rows(domain=DOMAIN).values() if t[2][0] == ("<string>", line)]
 assert len(arrays) == 100, len(arrays)
 assert sum(t[1] for t in arrays) == sum(a.nbytes for a in leak)
 {more}
 del leak[:]
-assert not [t for t in rows().values() if t[0] == DOMAIN and t[2][0] == ("<string>", line)]
+assert not [t for t in rows(domain=DOMAIN).values() if t[2][0] == ("<string>", line)]
 kept = numpy.arange(10.0)
 m.stop()
 assert numpy.fft.fft(numpy.arange(10.0) + kept).shape == (10,)
@@ -51,6 +51,6 @@ import numpy  # noqa: E402
 m.start()
 array = numpy.zeros(1000)
 array.resize(5000, refcheck=False)
-assert [t[1] for t in rows().values() if t[0] == 389047] == [40_000]
+assert [t[1] for t in rows(domain=389047).values()] == [40_000]
 m.stop()
 assert not tracemalloc.is_tracing()

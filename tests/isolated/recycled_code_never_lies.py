@@ -27,7 +27,7 @@ for nframe in (1, 3):
     kept.clear()
     blocks.clear()
     m.start(nframe)
-    for number in range(10_000):
+    for number in range(5000):
         make(number)
         if number % 1000 == 999:
             m.take_snapshot()

@@ -31,7 +31,7 @@ def traced(frame: Any, event: str, argument: Any) -> Any:
 
 quick_start(2)
 gc.set_threshold(50)
-for _ in range(500):
+for _ in range(200):
     Node()
     exercise(2)
 gc.set_threshold(700)

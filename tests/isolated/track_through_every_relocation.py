@@ -28,18 +28,18 @@ def check(tracing: bool) -> None:
         address = 0x5000_0000_0000 + i * 4096 + 8
         module.track(DOMAIN, address, 1_000_000 + i)
         line = sys._getframe().f_lineno - 1
-        found = rows(1_000_000 + i).get(address) if tracing else None
+        found = rows(1_000_000 + i, DOMAIN).get(address) if tracing else None
         if tracing:
             assert found is not None, f"a {kind} module's block was not seen"
             assert found[0] == DOMAIN and found[2][0] == (__file__, line), (kind, found)
         module.track(DOMAIN, address, 2_000_000 + i)
         if tracing:
-            assert address in rows(2_000_000 + i) and not rows(1_000_000 + i)
+            assert address in rows(2_000_000 + i, DOMAIN) and not rows(1_000_000 + i, DOMAIN)
         module.track(DOMAIN + 1, address, 3_000_000 + i)
         module.untrack(DOMAIN, address)
         if tracing:
-            assert not rows(2_000_000 + i), f"a {kind} module's untrack was not seen"
-            assert address in rows(3_000_000 + i), "domains are separate tables"
+            assert not rows(2_000_000 + i, DOMAIN), f"a {kind} module's untrack was not seen"
+            assert address in rows(3_000_000 + i, DOMAIN + 1), "domains are separate tables"
         module.untrack(DOMAIN + 1, address)
         module.untrack(DOMAIN, address)
         through_variable.track(DOMAIN, address, 4_000_000)
@@ -69,5 +69,5 @@ running = threading.Thread(target=ext.track_threads, args=(4, DOMAIN, 0x6000_000
 running.start()
 while running.is_alive():
     m.take_snapshot()
-assert len(rows(777_777)) == 4 * 2500
+assert len(rows(777_777, DOMAIN)) == 4 * 2500
 m.stop()

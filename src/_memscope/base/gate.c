@@ -1,7 +1,3 @@
-#ifdef __linux__
-#  define _GNU_SOURCE   /* syscall */
-#endif
-
 #include "base/gate.h"
 
 #ifdef __linux__

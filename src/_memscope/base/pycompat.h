@@ -35,7 +35,7 @@ pycompat_preheader_size(PyTypeObject *type)
         size += 2 * sizeof(void *);
     }
 #endif
-    unsigned long flags = PyType_GetFlags(type);
+    unsigned long flags = type->tp_flags;
 #if PY_VERSION_HEX >= 0x030C0000
     if (flags & (Py_TPFLAGS_MANAGED_DICT | Py_TPFLAGS_MANAGED_WEAKREF)) {
 #else

@@ -81,7 +81,7 @@ columns_borrow_summary(Columns *self)
     }
     struct summary *summary;
     Py_BEGIN_ALLOW_THREADS
-    summary = summary_new(self->snapshot);
+        summary = summary_new(self->snapshot);
     Py_END_ALLOW_THREADS
     if (self->summary != NULL) {
         summary_free(summary);      /* another thread was faster */
@@ -106,14 +106,14 @@ columns_borrow_objects(Columns *self)
 }
 
 PyDoc_STRVAR(from_traces_doc,
-"from_traces($type, traces, traceback_limit, /)\n"
-"--\n"
-"\n"
-"A table of traces given as tuples (domain, size in bytes, frames newest first,\n"
-"total number of frames or None); the last may be missing.\n"
-"\n"
-"Raises TypeError and ValueError for what is no trace.  Cost: one pass; each\n"
-"distinct tuple of frames is looked at once.");
+             "from_traces($type, traces, traceback_limit, /)\n"
+             "--\n"
+             "\n"
+             "A table of traces given as tuples (domain, size in bytes, frames newest first,\n"
+             "total number of frames or None); the last may be missing.\n"
+             "\n"
+             "Raises TypeError and ValueError for what is no trace.  Cost: one pass; each\n"
+             "distinct tuple of frames is looked at once.");
 
 static PyObject *
 from_traces(PyObject *type, PyObject *args)
@@ -129,13 +129,13 @@ from_traces(PyObject *type, PyObject *args)
 }
 
 PyDoc_STRVAR(from_bytes_doc,
-"from_bytes($type, data, /)\n"
-"--\n"
-"\n"
-"The table that to_bytes() wrote.  Any bytes-like object.\n"
-"\n"
-"The data need not be trusted.  Raises ValueError that says what is wrong with\n"
-"it and where.  Cost: one pass over the data.");
+             "from_bytes($type, data, /)\n"
+             "--\n"
+             "\n"
+             "The table that to_bytes() wrote.  Any bytes-like object.\n"
+             "\n"
+             "The data need not be trusted.  Raises ValueError that says what is wrong with\n"
+             "it and where.  Cost: one pass over the data.");
 
 static PyObject *
 from_bytes(PyObject *type, PyObject *data)
@@ -148,8 +148,8 @@ from_bytes(PyObject *type, PyObject *data)
     struct chunks_error error;
     enum dump_status status;
     Py_BEGIN_ALLOW_THREADS
-    const unsigned char *bytes = buffer.len != 0 ? buffer.buf : (const unsigned char *)"";
-    status = dump_read(bytes, (size_t)buffer.len, &snapshot, &error);
+        const unsigned char *bytes = buffer.len != 0 ? buffer.buf : (const unsigned char *)"";
+        status = dump_read(bytes, (size_t)buffer.len, &snapshot, &error);
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&buffer);
     switch (status) {
@@ -170,12 +170,12 @@ from_bytes(PyObject *type, PyObject *data)
 #endif
 
 PyDoc_STRVAR(to_bytes_doc,
-"to_bytes($self, /)\n"
-"--\n"
-"\n"
-"The table in memscope's own file format; docs/dump-format.md describes it.\n"
-"\n"
-"Cost: about 6 bytes a row, and a few more meanwhile.");
+             "to_bytes($self, /)\n"
+             "--\n"
+             "\n"
+             "The table in memscope's own file format; docs/dump-format.md describes it.\n"
+             "\n"
+             "Cost: about 6 bytes a row, and a few more meanwhile.");
 
 static PyObject *
 to_bytes(PyObject *object, PyObject *Py_UNUSED(ignored))
@@ -189,7 +189,7 @@ to_bytes(PyObject *object, PyObject *Py_UNUSED(ignored))
     struct writer file = {0};
     int result;
     Py_BEGIN_ALLOW_THREADS
-    result = dump_write(self->snapshot, summary, &origin, &file);
+        result = dump_write(self->snapshot, summary, &origin, &file);
     Py_END_ALLOW_THREADS
     PyObject *bytes = NULL;
     if (result == 0) {
@@ -234,14 +234,13 @@ new_trace(Columns *self, struct objects *objects, size_t row)
         return NULL;
     }
     uint32_t domain = snapshot_domain_number(snapshot, snapshot->domain[row]);
-    PyObject *total = frame->file == SUMMARY_TOTAL ? PyLong_FromUnsignedLong(frame->lineno)
-                                                   : Py_NewRef(Py_None);
+    PyObject *total =
+        frame->file == SUMMARY_TOTAL ? PyLong_FromUnsignedLong(frame->lineno) : Py_NewRef(Py_None);
     PyTuple_SET_ITEM(trace, 0, PyLong_FromUnsignedLong(domain));
     PyTuple_SET_ITEM(trace, 1, PyLong_FromUnsignedLongLong(snapshot_size(snapshot, row)));
     PyTuple_SET_ITEM(trace, 2, Py_NewRef(frames));
     PyTuple_SET_ITEM(trace, 3, total);
-    if (PyTuple_GET_ITEM(trace, 0) == NULL || PyTuple_GET_ITEM(trace, 1) == NULL
-        || total == NULL) {
+    if (PyTuple_GET_ITEM(trace, 0) == NULL || PyTuple_GET_ITEM(trace, 1) == NULL || total == NULL) {
         Py_DECREF(trace);
         return NULL;
     }
@@ -249,13 +248,13 @@ new_trace(Columns *self, struct objects *objects, size_t row)
 }
 
 PyDoc_STRVAR(trace_doc,
-"trace($self, index, /)\n"
-"--\n"
-"\n"
-"The row as tracemalloc's tuple (domain, size in bytes, frames newest first,\n"
-"total number of frames or None).  Raises IndexError.\n"
-"\n"
-"Equal tracebacks are the same tuple in all answers of one table.");
+             "trace($self, index, /)\n"
+             "--\n"
+             "\n"
+             "The row as tracemalloc's tuple (domain, size in bytes, frames newest first,\n"
+             "total number of frames or None).  Raises IndexError.\n"
+             "\n"
+             "Equal tracebacks are the same tuple in all answers of one table.");
 
 static PyObject *
 trace(PyObject *object, PyObject *index)
@@ -266,12 +265,11 @@ trace(PyObject *object, PyObject *index)
     return objects != NULL ? new_trace(self, objects, (size_t)row) : NULL;
 }
 
-PyDoc_STRVAR(address_doc,
-"address($self, index, /)\n"
-"--\n"
-"\n"
-"Where the row's block was in memory; 0 if that is not known.  Raises\n"
-"IndexError.");
+PyDoc_STRVAR(address_doc, "address($self, index, /)\n"
+                          "--\n"
+                          "\n"
+                          "Where the row's block was in memory; 0 if that is not known.  Raises\n"
+                          "IndexError.");
 
 static PyObject *
 address(PyObject *object, PyObject *index)
@@ -281,12 +279,11 @@ address(PyObject *object, PyObject *index)
     return row >= 0 ? PyLong_FromUnsignedLongLong(self->snapshot->address[row]) : NULL;
 }
 
-PyDoc_STRVAR(row_epoch_doc,
-"row_epoch($self, index, /)\n"
-"--\n"
-"\n"
-"Number of the epoch in which the row's block was allocated.  Raises\n"
-"IndexError.");
+PyDoc_STRVAR(row_epoch_doc, "row_epoch($self, index, /)\n"
+                            "--\n"
+                            "\n"
+                            "Number of the epoch in which the row's block was allocated.  Raises\n"
+                            "IndexError.");
 
 static PyObject *
 row_epoch(PyObject *object, PyObject *index)
@@ -300,11 +297,10 @@ row_epoch(PyObject *object, PyObject *index)
     return PyLong_FromUnsignedLongLong(snapshot->epochs[snapshot->epoch[row]]);
 }
 
-PyDoc_STRVAR(traces_doc,
-"traces($self, /)\n"
-"--\n"
-"\n"
-"trace(i) of all rows.  Cost: one tuple a row.");
+PyDoc_STRVAR(traces_doc, "traces($self, /)\n"
+                         "--\n"
+                         "\n"
+                         "trace(i) of all rows.  Cost: one tuple a row.");
 
 static PyObject *
 traces(PyObject *object, PyObject *Py_UNUSED(ignored))
@@ -331,11 +327,11 @@ traces(PyObject *object, PyObject *Py_UNUSED(ignored))
 }
 
 PyDoc_STRVAR(filenames_doc,
-"filenames($self, /)\n"
-"--\n"
-"\n"
-"The distinct file names in the tracebacks of all rows, ordered as str are.\n"
-"Labels and filters speak of files in this order.");
+             "filenames($self, /)\n"
+             "--\n"
+             "\n"
+             "The distinct file names in the tracebacks of all rows, ordered as str are.\n"
+             "Labels and filters speak of files in this order.");
 
 static PyObject *
 filenames(PyObject *object, PyObject *Py_UNUSED(ignored))
@@ -405,8 +401,7 @@ static PyGetSetDef columns_getset[] = {
     {"epoch", get_epoch, NULL,
      PyDoc_STR("Number of the epoch that was current when the table was taken."), NULL},
     {"nbytes", get_nbytes, NULL,
-     PyDoc_STR("Bytes this table holds, not counting the tracebacks, which tables share."),
-     NULL},
+     PyDoc_STR("Bytes this table holds, not counting the tracebacks, which tables share."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -429,19 +424,16 @@ static PyMethodDef columns_methods[] = {
 };
 
 PyDoc_STRVAR(columns_doc,
-"An immutable table of traces: one row per live block, kept as C arrays.\n"
-"\n"
-"18 bytes a row.  The first question also sums the rows by traceback, which is\n"
-"kept: later ones cost by the number of tracebacks.  take_snapshot(),\n"
-"from_traces() and from_bytes() make tables.");
+             "An immutable table of traces: one row per live block, kept as C arrays.\n"
+             "\n"
+             "18 bytes a row.  The first question also sums the rows by traceback, which is\n"
+             "kept: later ones cost by the number of tracebacks.  take_snapshot(),\n"
+             "from_traces() and from_bytes() make tables.");
 
 static PyType_Slot columns_slots[] = {
-    {Py_tp_doc, (void *)columns_doc},
-    {Py_tp_dealloc, columns_dealloc},
-    {Py_tp_methods, columns_methods},
-    {Py_tp_getset, columns_getset},
-    {Py_sq_length, columns_length},
-    {0, NULL},
+    {Py_tp_doc, (void *)columns_doc}, {Py_tp_dealloc, columns_dealloc},
+    {Py_tp_methods, columns_methods}, {Py_tp_getset, columns_getset},
+    {Py_sq_length, columns_length},   {0, NULL},
 };
 
 PyType_Spec columns_spec = {

@@ -34,8 +34,10 @@ static int
 parse_filter(PyObject *spec, uint32_t files, struct filter *filter)
 {
     if (!PyTuple_Check(spec) || PyTuple_GET_SIZE(spec) != 5) {
-        PyErr_Format(PyExc_TypeError, "a filter must be a tuple (inclusive, matches, lineno, "
-                     "all_frames, domain), not %.100s", Py_TYPE(spec)->tp_name);
+        PyErr_Format(PyExc_TypeError,
+                     "a filter must be a tuple (inclusive, matches, lineno, "
+                     "all_frames, domain), not %.100s",
+                     Py_TYPE(spec)->tp_name);
         return -1;
     }
     PyObject *matches = PyTuple_GET_ITEM(spec, 1);
@@ -46,8 +48,10 @@ parse_filter(PyObject *spec, uint32_t files, struct filter *filter)
             return -1;
         }
         if (PyBytes_GET_SIZE(matches) != (Py_ssize_t)files) {
-            PyErr_Format(PyExc_ValueError, "a filter's matches must be as many as filenames(): "
-                         "%u, not %zd", files, PyBytes_GET_SIZE(matches));
+            PyErr_Format(PyExc_ValueError,
+                         "a filter's matches must be as many as filenames(): "
+                         "%u, not %zd",
+                         files, PyBytes_GET_SIZE(matches));
             return -1;
         }
         filter->files = (const uint8_t *)PyBytes_AS_STRING(matches);
@@ -89,22 +93,22 @@ parse_limit(PyObject *object, const char *what, uint64_t *limit)
     return 0;
 }
 
-const char columns_filter_doc[] = PyDoc_STR(
-"filter($self, filters, *, min_size=0, max_size=None, min_epoch=0,\n"
-"       max_epoch=None)\n"
-"--\n"
-"\n"
-"The rows that filters keep, as a new table, in order.\n"
-"\n"
-"A filter is a tuple (inclusive, matches, lineno, all_frames, domain): matches\n"
-"is bytes, one for each file of filenames(), not 0 where the name matches; None\n"
-"for matches, lineno or domain is any.  A row is kept if some inclusive filter\n"
-"hits its newest frame (any frame with all_frames), or there is none, and no\n"
-"exclusive filter does; and if its size in bytes and the number of its epoch\n"
-"are within the limits, which are inclusive.\n"
-"\n"
-"Raises TypeError and ValueError.  Cost: one look at each traceback for each\n"
-"filter, one pass over the rows.");
+const char columns_filter_doc[] =
+    PyDoc_STR("filter($self, filters, *, min_size=0, max_size=None, min_epoch=0,\n"
+              "       max_epoch=None)\n"
+              "--\n"
+              "\n"
+              "The rows that filters keep, as a new table, in order.\n"
+              "\n"
+              "A filter is a tuple (inclusive, matches, lineno, all_frames, domain): matches\n"
+              "is bytes, one for each file of filenames(), not 0 where the name matches; None\n"
+              "for matches, lineno or domain is any.  A row is kept if some inclusive filter\n"
+              "hits its newest frame (any frame with all_frames), or there is none, and no\n"
+              "exclusive filter does; and if its size in bytes and the number of its epoch\n"
+              "are within the limits, which are inclusive.\n"
+              "\n"
+              "Raises TypeError and ValueError.  Cost: one look at each traceback for each\n"
+              "filter, one pass over the rows.");
 
 PyObject *
 columns_filter(PyObject *object, PyObject *args, PyObject *kwargs)
@@ -140,7 +144,7 @@ columns_filter(PyObject *object, PyObject *args, PyObject *kwargs)
     }
     struct snapshot *kept;
     Py_BEGIN_ALLOW_THREADS
-    kept = filter_apply(self->snapshot, summary, parsed, count, &range);
+        kept = filter_apply(self->snapshot, summary, parsed, count, &range);
     Py_END_ALLOW_THREADS
     result = columns_wrap(Py_TYPE(self), kept);
 done:

@@ -20,10 +20,8 @@ parse_key(const char *name, struct groups_options *options)
         const char *name;
         enum groups_key key;
     } keys[] = {
-        {"lineno", GROUPS_LINENO},
-        {"filename", GROUPS_FILENAME},
-        {"traceback", GROUPS_TRACEBACK},
-        {"function", GROUPS_FUNCTION},
+        {"lineno", GROUPS_LINENO},       {"filename", GROUPS_FILENAME},
+        {"traceback", GROUPS_TRACEBACK}, {"function", GROUPS_FUNCTION},
         {"label", GROUPS_LABEL},
     };
     for (size_t i = 0; i < Py_ARRAY_LENGTH(keys); i++) {
@@ -55,8 +53,8 @@ parse_labels(PyObject *labels, uint32_t files)
     }
     uint32_t *numbers = NULL;
     if (PyTuple_GET_SIZE(items) != (Py_ssize_t)files) {
-        PyErr_Format(PyExc_ValueError, "labels must be as many as filenames(): %u, not %zd",
-                     files, PyTuple_GET_SIZE(items));
+        PyErr_Format(PyExc_ValueError, "labels must be as many as filenames(): %u, not %zd", files,
+                     PyTuple_GET_SIZE(items));
         goto error;
     }
     numbers = mem_malloc(files, sizeof(*numbers));
@@ -223,7 +221,7 @@ build(const struct side sides[2], struct groups_options options)
     size_t count;
     int result;
     Py_BEGIN_ALLOW_THREADS
-    result = groups_build(options, &new, is_difference ? &old : NULL, &groups, &count);
+        result = groups_build(options, &new, is_difference ? &old : NULL, &groups, &count);
     Py_END_ALLOW_THREADS
     if (result < 0) {
         return PyErr_NoMemory();
@@ -233,28 +231,28 @@ build(const struct side sides[2], struct groups_options options)
     return rows;
 }
 
-const char columns_group_doc[] = PyDoc_STR(
-"group($self, key, cumulative=False, *, per_occurrence=False, labels=None)\n"
-"--\n"
-"\n"
-"Rows summed by where they come from: a list of (place, size, count) in\n"
-"tracemalloc's order, descending by size, count and place.\n"
-"\n"
-"key              place\n"
-"'lineno'         ((file name, line),)\n"
-"'filename'       ((file name, 0),)\n"
-"'traceback'      (frames newest first, total number of frames or None)\n"
-"'function'       (file name, qualified name)\n"
-"'label'          labels[i], an int from 0, for file filenames()[i]\n"
-"\n"
-"A row counts for its newest frame; with cumulative for every frame of its\n"
-"traceback, once for each place, or with per_occurrence as often as the place\n"
-"occurs.  Tracebacks that differ only in the total number of frames are one;\n"
-"the number is that of the first.\n"
-"\n"
-"Raises ValueError for an unknown key, for 'traceback' with cumulative, and for\n"
-"labels that are not as many as file names.  Cost: by the number of tracebacks;\n"
-"sums stop at 2**63 - 1.");
+const char columns_group_doc[] =
+    PyDoc_STR("group($self, key, cumulative=False, *, per_occurrence=False, labels=None)\n"
+              "--\n"
+              "\n"
+              "Rows summed by where they come from: a list of (place, size, count) in\n"
+              "tracemalloc's order, descending by size, count and place.\n"
+              "\n"
+              "key              place\n"
+              "'lineno'         ((file name, line),)\n"
+              "'filename'       ((file name, 0),)\n"
+              "'traceback'      (frames newest first, total number of frames or None)\n"
+              "'function'       (file name, qualified name)\n"
+              "'label'          labels[i], an int from 0, for file filenames()[i]\n"
+              "\n"
+              "A row counts for its newest frame; with cumulative for every frame of its\n"
+              "traceback, once for each place, or with per_occurrence as often as the place\n"
+              "occurs.  Tracebacks that differ only in the total number of frames are one;\n"
+              "the number is that of the first.\n"
+              "\n"
+              "Raises ValueError for an unknown key, for 'traceback' with cumulative, and for\n"
+              "labels that are not as many as file names.  Cost: by the number of tracebacks;\n"
+              "sums stop at 2**63 - 1.");
 
 PyObject *
 columns_group(PyObject *self, PyObject *args, PyObject *kwargs)
@@ -278,17 +276,17 @@ columns_group(PyObject *self, PyObject *args, PyObject *kwargs)
     return rows;
 }
 
-const char columns_compare_doc[] = PyDoc_STR(
-"compare($self, old, key, cumulative=False, *, per_occurrence=False,\n"
-"        labels=None, old_labels=None)\n"
-"--\n"
-"\n"
-"What changed since another table: a list of (place, size, size difference,\n"
-"count, count difference) in tracemalloc's order, descending by the amount of\n"
-"the size difference, size, the amount of the count difference, count, place.\n"
-"\n"
-"As group(); old_labels are the labels for old.filenames().  Places are equal\n"
-"by content, so the tables may come from different runs or files.");
+const char columns_compare_doc[] =
+    PyDoc_STR("compare($self, old, key, cumulative=False, *, per_occurrence=False,\n"
+              "        labels=None, old_labels=None)\n"
+              "--\n"
+              "\n"
+              "What changed since another table: a list of (place, size, size difference,\n"
+              "count, count difference) in tracemalloc's order, descending by the amount of\n"
+              "the size difference, size, the amount of the count difference, count, place.\n"
+              "\n"
+              "As group(); old_labels are the labels for old.filenames().  Places are equal\n"
+              "by content, so the tables may come from different runs or files.");
 
 PyObject *
 columns_compare(PyObject *self, PyObject *args, PyObject *kwargs)

@@ -78,7 +78,8 @@ objects_borrow_filename(struct objects *self, uint32_t file)
     PyObject **filename = &self->filenames[file];
     if (*filename == NULL) {
         const struct summary *summary = self->summary;
-        *filename = objects_new_text(tracebacks_text(summary->tracebacks, summary->filenames[file]));
+        *filename =
+            objects_new_text(tracebacks_text(summary->tracebacks, summary->filenames[file]));
     }
     return *filename;
 }

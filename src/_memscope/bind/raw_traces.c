@@ -148,15 +148,16 @@ read_trace(struct raw_traces *self, PyObject *trace)
 {
     Py_ssize_t fields = PyTuple_Check(trace) ? PyTuple_GET_SIZE(trace) : 0;
     if (fields != 3 && fields != 4) {
-        PyErr_Format(PyExc_TypeError, "a trace must be a tuple (domain, size, frames[, "
-                     "total_nframe]), not %.100s", Py_TYPE(trace)->tp_name);
+        PyErr_Format(PyExc_TypeError,
+                     "a trace must be a tuple (domain, size, frames[, "
+                     "total_nframe]), not %.100s",
+                     Py_TYPE(trace)->tp_name);
         return -1;
     }
     uint64_t number;
     struct snapshot_row row = {0};
     if (raw_traces_number(PyTuple_GET_ITEM(trace, 0), "a trace's domain", UINT32_MAX, &number) < 0
-        || raw_traces_number(PyTuple_GET_ITEM(trace, 1), "a trace's size", INT64_MAX,
-                             &row.size) < 0
+        || raw_traces_number(PyTuple_GET_ITEM(trace, 1), "a trace's size", INT64_MAX, &row.size) < 0
         || find_frames(self, trace, &row.traceback) < 0) {
         return -1;
     }

@@ -112,8 +112,10 @@ check_header(struct chunks *self, size_t length, struct chunks_error *error)
 {
     size_t begins = length < sizeof(magic) ? length : sizeof(magic);
     if (memcmp(self->data, magic, begins) != 0 || length == 0) {
-        return chunks_fail(error, "not a memscope dump: the first %d bytes at offset 0 should be "
-                           "89 4d 53 43 50 0d 0a 1a", CHUNKS_MAGIC_BYTES);
+        return chunks_fail(error,
+                           "not a memscope dump: the first %d bytes at offset 0 should be "
+                           "89 4d 53 43 50 0d 0a 1a",
+                           CHUNKS_MAGIC_BYTES);
     }
     struct reader reader;
     reader_init(&reader, self->data, length);
@@ -123,21 +125,28 @@ check_header(struct chunks *self, size_t length, struct chunks_error *error)
     self->count = reader_u32(&reader);
     uint64_t says = reader_u64(&reader);
     if (reader.status != READER_OK) {
-        return chunks_fail(error, "truncated memscope dump: the header takes %d bytes, "
-                           "the file has %zu", CHUNKS_HEADER_BYTES, length);
+        return chunks_fail(error,
+                           "truncated memscope dump: the header takes %d bytes, "
+                           "the file has %zu",
+                           CHUNKS_HEADER_BYTES, length);
     }
     if (major != CHUNKS_MAJOR) {
-        return chunks_fail(error, "unknown memscope dump: format version %u.%u at offset 8, "
-                           "expected %d.x", major, minor, CHUNKS_MAJOR);
+        return chunks_fail(error,
+                           "unknown memscope dump: format version %u.%u at offset 8, "
+                           "expected %d.x",
+                           major, minor, CHUNKS_MAJOR);
     }
     if (says != length) {
-        return chunks_fail(error, "%s memscope dump: the header at offset 16 says %" PRIu64
+        return chunks_fail(error,
+                           "%s memscope dump: the header at offset 16 says %" PRIu64
                            " bytes, the file has %zu",
                            says > length ? "truncated" : "damaged", says, length);
     }
     if (self->count > CHUNKS_MAX) {
-        return chunks_fail(error, "damaged memscope dump: %" PRIu32 " chunks at offset 12, "
-                           "at most %d are possible", self->count, CHUNKS_MAX);
+        return chunks_fail(error,
+                           "damaged memscope dump: %" PRIu32 " chunks at offset 12, "
+                           "at most %d are possible",
+                           self->count, CHUNKS_MAX);
     }
     size_t table = self->count * CHUNKS_ENTRY_BYTES;
     for (uint32_t i = 0; i < self->count; i++) {
@@ -145,15 +154,17 @@ check_header(struct chunks *self, size_t length, struct chunks_error *error)
     }
     uint32_t crc = reader_u32(&reader);
     if (reader.status != READER_OK) {
-        return chunks_fail(error, "truncated memscope dump: the chunk table needs %zu bytes "
-                           "at offset %d, the file has %zu", table + CHUNKS_CRC_BYTES,
-                           CHUNKS_HEADER_BYTES, length);
+        return chunks_fail(error,
+                           "truncated memscope dump: the chunk table needs %zu bytes "
+                           "at offset %d, the file has %zu",
+                           table + CHUNKS_CRC_BYTES, CHUNKS_HEADER_BYTES, length);
     }
     uint32_t found = chunks_crc32(0, self->data, CHUNKS_HEADER_BYTES + table);
     if (found != crc) {
-        return chunks_fail(error, "damaged memscope dump: header and chunk table have CRC-32 %08"
-                           PRIx32 ", %08" PRIx32 " expected at offset %zu", found, crc,
-                           CHUNKS_HEADER_BYTES + table);
+        return chunks_fail(error,
+                           "damaged memscope dump: header and chunk table have CRC-32 %08" PRIx32
+                           ", %08" PRIx32 " expected at offset %zu",
+                           found, crc, CHUNKS_HEADER_BYTES + table);
     }
     return 0;
 }
@@ -168,26 +179,31 @@ check_chunk(const struct chunks *self, uint32_t i, uint64_t expected, size_t len
         id[c] = chunk->id[c] >= ' ' && chunk->id[c] <= '~' ? chunk->id[c] : '?';
     }
     if (chunk->offset != expected) {
-        return chunks_fail(error, "bad memscope dump: chunk %s is said to lie at offset %" PRIu64
-                           ", expected right behind the one before at %" PRIu64, id,
-                           chunk->offset, expected);
+        return chunks_fail(error,
+                           "bad memscope dump: chunk %s is said to lie at offset %" PRIu64
+                           ", expected right behind the one before at %" PRIu64,
+                           id, chunk->offset, expected);
     }
     if (chunk->length > length - expected) {
-        return chunks_fail(error, "bad memscope dump: chunk %s at offset %" PRIu64 " is said to "
-                           "have %" PRIu64 " bytes, expected at most the %" PRIu64 " left", id,
-                           expected, chunk->length, length - expected);
+        return chunks_fail(error,
+                           "bad memscope dump: chunk %s at offset %" PRIu64 " is said to "
+                           "have %" PRIu64 " bytes, expected at most the %" PRIu64 " left",
+                           id, expected, chunk->length, length - expected);
     }
     for (uint32_t other = 0; other < i; other++) {
         if (memcmp(self->table[other].id, chunk->id, sizeof(chunk->id)) == 0) {
-            return chunks_fail(error, "bad memscope dump: chunk %s at offset %" PRIu64
-                               " is there twice, expected once", id, expected);
+            return chunks_fail(error,
+                               "bad memscope dump: chunk %s at offset %" PRIu64
+                               " is there twice, expected once",
+                               id, expected);
         }
     }
     uint32_t found = chunks_crc32(0, self->data + expected, (size_t)chunk->length);
     if (found != chunk->crc) {
-        return chunks_fail(error, "damaged memscope dump: chunk %s at offset %" PRIu64
-                           " has CRC-32 %08" PRIx32 ", expected %08" PRIx32, id, expected, found,
-                           chunk->crc);
+        return chunks_fail(error,
+                           "damaged memscope dump: chunk %s at offset %" PRIu64
+                           " has CRC-32 %08" PRIx32 ", expected %08" PRIx32,
+                           id, expected, found, chunk->crc);
     }
     return 0;
 }
@@ -208,8 +224,10 @@ chunks_open(struct chunks *self, const unsigned char *data, size_t length,
         expected += self->table[i].length;
     }
     if (expected != length) {
-        return chunks_fail(error, "bad memscope dump: the last chunk ends at offset %" PRIu64
-                           ", expected at the end of the file at %zu", expected, length);
+        return chunks_fail(error,
+                           "bad memscope dump: the last chunk ends at offset %" PRIu64
+                           ", expected at the end of the file at %zu",
+                           expected, length);
     }
     return 0;
 }

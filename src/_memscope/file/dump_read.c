@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/reader.h"
+#include "file/cursor.h"
 
 #define MAX_CODE_POINT 0x10FFFF
 
@@ -20,13 +20,10 @@ struct loaded_site {
 };
 
 struct loader {
-    const struct chunks *chunks;
-    struct chunks_error *error;
     struct tracebacks *tree;
     struct snapshot header;     /* all of it but the rows */
     struct snapshot *snapshot;
-    struct reader reader;       /* of the chunk being read ... */
-    const char *id;             /* ... its name ... */
+    struct cursor cursor;       /* in the chunk being read */
     bool no_memory;
     uint64_t row_count;
     uint32_t epoch_count;
@@ -37,13 +34,6 @@ struct loader {
     uint64_t text_count, function_count, node_count, site_count;
 };
 
-/* Where in the file the reader is. */
-static size_t
-offset(const struct loader *self)
-{
-    return (size_t)(self->reader.next - self->chunks->data);
-}
-
 static int
 fail_memory(struct loader *self)
 {
@@ -51,95 +41,14 @@ fail_memory(struct loader *self)
     return -1;
 }
 
-/* A number in a chunk is not what it may be. */
-static int
-fail_number(struct loader *self, const char *what, uint64_t found, uint64_t lowest,
-            uint64_t highest)
-{
-    return chunks_fail(self->error, "bad memscope dump: chunk %s has %s %" PRIu64
-                       " before offset %zu, expected %" PRIu64 " to %" PRIu64, self->id, what,
-                       found, offset(self), lowest, highest);
-}
-
-/* Whether the chunk could be read so far. */
-static int
-check_reader(struct loader *self)
-{
-    switch (self->reader.status) {
-    case READER_OK:
-        return 0;
-    case READER_ENDED:
-        return chunks_fail(self->error, "bad memscope dump: chunk %s ends at offset %zu, "
-                           "expected more", self->id, offset(self));
-    default:
-        return chunks_fail(self->error, "bad memscope dump: chunk %s has a number of more than "
-                           "64 bits before offset %zu", self->id, offset(self));
-    }
-}
-
-static int
-open_chunk(struct loader *self, const char *id)
-{
-    self->id = id;
-    if (!chunks_find(self->chunks, id, &self->reader)) {
-        return chunks_fail(self->error, "bad memscope dump: chunk %s is not in the table at "
-                           "offset %d, expected once", id, CHUNKS_HEADER_BYTES);
-    }
-    return 0;
-}
-
-static int
-close_chunk(struct loader *self)
-{
-    if (check_reader(self) < 0) {
-        return -1;
-    }
-    size_t left = reader_left(&self->reader);
-    if (left != 0) {
-        return chunks_fail(self->error, "bad memscope dump: chunk %s goes on for %zu bytes at "
-                           "offset %zu, expected its end", self->id, left, offset(self));
-    }
-    return 0;
-}
-
-/* A number of items that take at least `bytes` each in the rest of the chunk;
- * so whoever names a count has paid for it. */
-static int
-read_count(struct loader *self, const char *what, size_t bytes, uint64_t *count)
-{
-    *count = reader_varint(&self->reader);
-    if (check_reader(self) < 0) {
-        return -1;
-    }
-    size_t most = reader_left(&self->reader) / bytes;
-    if (*count > most || *count >= UINT32_MAX) {
-        return fail_number(self, what, *count, 0, most < UINT32_MAX ? most : UINT32_MAX - 1);
-    }
-    return 0;
-}
-
-static int
-read_number(struct loader *self, const char *what, uint64_t lowest, uint64_t highest,
-            uint64_t *number)
-{
-    *number = reader_varint(&self->reader);
-    if (check_reader(self) < 0) {
-        return -1;
-    }
-    if (*number < lowest || *number > highest) {
-        return fail_number(self, what, *number, lowest, highest);
-    }
-    return 0;
-}
-
 static int
 skip_string(struct loader *self)
 {
     uint64_t length;
-    if (read_count(self, "a string's length", 1, &length) < 0) {
+    if (cursor_count(&self->cursor, "a string's length", 1, &length) < 0) {
         return -1;
     }
-    reader_bytes(&self->reader, (size_t)length);
+    reader_bytes(&self->cursor.reader, (size_t)length);
     return 0;
 }
 
@@ -149,26 +58,27 @@ read_meta(struct loader *self)
 {
     uint64_t limit, epochs, tracked, number;
     struct snapshot *snapshot = &self->header;
-    self->row_count = reader_varint(&self->reader);
-    if (read_number(self, "traceback limit", 0, UINT32_MAX, &limit) < 0) {
+    self->row_count = reader_varint(&self->cursor.reader);
+    if (cursor_number(&self->cursor, "traceback limit", 0, UINT32_MAX, &limit) < 0) {
         return -1;
     }
     snapshot->traceback_limit = (uint32_t)limit;
-    snapshot->lost = reader_varint(&self->reader);
-    snapshot->now = reader_varint(&self->reader);
-    if (read_number(self, "number of epochs", 1, 256, &epochs) < 0) {
+    snapshot->lost = reader_varint(&self->cursor.reader);
+    snapshot->now = reader_varint(&self->cursor.reader);
+    if (cursor_number(&self->cursor, "number of epochs", 1, 256, &epochs) < 0) {
         return -1;
     }
     self->epoch_count = (uint32_t)epochs;
     for (uint32_t i = 0; i < epochs; i++) {
-        snapshot->epochs[i] = reader_varint(&self->reader);
+        snapshot->epochs[i] = reader_varint(&self->cursor.reader);
     }
-    if (read_number(self, "number of tracked domains", 0, SNAPSHOT_MAX_TRACKED, &tracked) < 0) {
+    if (cursor_number(&self->cursor, "number of tracked domains", 0, SNAPSHOT_MAX_TRACKED, &tracked)
+        < 0) {
         return -1;
     }
     snapshot->tracked_count = (uint32_t)tracked;
     for (uint32_t i = 0; i < tracked; i++) {
-        if (read_number(self, "tracked domain", 0, UINT32_MAX, &number) < 0) {
+        if (cursor_number(&self->cursor, "tracked domain", 0, UINT32_MAX, &number) < 0) {
             return -1;
         }
         snapshot->tracked_domains[i] = (uint32_t)number;
@@ -178,7 +88,7 @@ read_meta(struct loader *self)
             return -1;
         }
     }
-    return check_reader(self);
+    return cursor_check(&self->cursor);
 }
 
 /* Text of `count` code points of 1, 2 or 4 bytes into `data`, in the machine's
@@ -211,19 +121,20 @@ static int
 read_text(struct loader *self, uint32_t *id)
 {
     uint64_t length;
-    uint32_t kind = reader_u8(&self->reader);
-    if (check_reader(self) < 0) {
+    uint32_t kind = reader_u8(&self->cursor.reader);
+    if (cursor_check(&self->cursor) < 0) {
         return -1;
     }
     if (kind != 1 && kind != 2 && kind != 4) {
-        return chunks_fail(self->error, "bad memscope dump: chunk %s has a text of %" PRIu32
-                           " bytes a character before offset %zu, expected 1, 2 or 4", self->id,
-                           kind, offset(self));
+        return cursor_fail(&self->cursor,
+                           "has a text of %" PRIu32 " bytes a character before offset %zu, "
+                           "expected 1, 2 or 4",
+                           kind, cursor_offset(&self->cursor));
     }
-    if (read_count(self, "a text's length", kind, &length) < 0) {
+    if (cursor_count(&self->cursor, "a text's length", kind, &length) < 0) {
         return -1;
     }
-    const unsigned char *bytes = reader_bytes(&self->reader, (size_t)length * kind);
+    const unsigned char *bytes = reader_bytes(&self->cursor.reader, (size_t)length * kind);
     void *data = mem_malloc((size_t)length, kind);
     if (data == NULL) {
         return fail_memory(self);
@@ -232,8 +143,8 @@ read_text(struct loader *self, uint32_t *id)
     uint32_t lowest = kind == 1 ? 0 : kind == 2 ? 0x100 : 0x10000;
     if (highest < lowest || highest > MAX_CODE_POINT) {
         mem_free(data);
-        return fail_number(self, "a text with highest code point", highest, lowest,
-                           MAX_CODE_POINT);
+        return cursor_fail_number(&self->cursor, "a text with highest code point", highest, lowest,
+                                  MAX_CODE_POINT);
     }
     *id = tracebacks_intern_text(self->tree, (struct text){data, (uint32_t)length, kind});
     mem_free(data);
@@ -243,7 +154,7 @@ read_text(struct loader *self, uint32_t *id)
 static int
 read_texts(struct loader *self)
 {
-    if (read_count(self, "number of texts", 2, &self->text_count) < 0) {
+    if (cursor_count(&self->cursor, "number of texts", 2, &self->text_count) < 0) {
         return -1;
     }
     self->texts = mem_malloc((size_t)self->text_count + 1, sizeof(*self->texts));
@@ -255,13 +166,13 @@ read_texts(struct loader *self)
             return -1;
         }
     }
-    return close_chunk(self);
+    return cursor_close(&self->cursor);
 }
 
 static int
 read_functions(struct loader *self)
 {
-    if (read_count(self, "number of functions", 2, &self->function_count) < 0) {
+    if (cursor_count(&self->cursor, "number of functions", 2, &self->function_count) < 0) {
         return -1;
     }
     self->functions = mem_malloc((size_t)self->function_count + 1, sizeof(*self->functions));
@@ -270,8 +181,8 @@ read_functions(struct loader *self)
     }
     for (uint64_t i = 1; i <= self->function_count; i++) {
         uint64_t filename, name;
-        if (read_number(self, "text", 1, self->text_count, &filename) < 0
-            || read_number(self, "text", 1, self->text_count, &name) < 0) {
+        if (cursor_number(&self->cursor, "text", 1, self->text_count, &filename) < 0
+            || cursor_number(&self->cursor, "text", 1, self->text_count, &name) < 0) {
             return -1;
         }
         struct function function = {self->texts[filename], self->texts[name]};
@@ -280,7 +191,7 @@ read_functions(struct loader *self)
             return fail_memory(self);
         }
     }
-    return close_chunk(self);
+    return cursor_close(&self->cursor);
 }
 
 /* Node number `i`.  A TRACEBACK_TOTAL node stands in front of a frame, and
@@ -289,22 +200,23 @@ static int
 read_node(struct loader *self, uint64_t i, struct loaded_node *loaded)
 {
     uint64_t step, function, lineno;
-    if (read_number(self, "distance to a node's parent", 1, i, &step) < 0
-        || read_number(self, "function", 0, self->function_count, &function) < 0
-        || read_number(self, "line number", 0, UINT32_MAX, &lineno) < 0) {
+    if (cursor_number(&self->cursor, "distance to a node's parent", 1, i, &step) < 0
+        || cursor_number(&self->cursor, "function", 0, self->function_count, &function) < 0
+        || cursor_number(&self->cursor, "line number", 0, UINT32_MAX, &lineno) < 0) {
         return -1;
     }
     static const struct loaded_node none = {0, 0, false};
     const struct loaded_node *parent = step < i ? &self->nodes[i - step] : &none;
     loaded->is_total = function == 0;
     if (parent->is_total || (loaded->is_total && parent->id == 0)) {
-        return chunks_fail(self->error, "bad memscope dump: chunk %s has a total number of frames "
-                           "without a frame behind it before offset %zu, expected in front of a "
-                           "newest frame", self->id, offset(self));
+        return cursor_fail(&self->cursor,
+                           "has a total number of frames without a frame behind it before offset "
+                           "%zu, expected in front of a newest frame",
+                           cursor_offset(&self->cursor));
     }
     uint32_t depth = parent->depth + !loaded->is_total;
     if (depth > DUMP_MAX_DEPTH) {
-        return fail_number(self, "a traceback of length", depth, 1, DUMP_MAX_DEPTH);
+        return cursor_fail_number(&self->cursor, "a traceback of length", depth, 1, DUMP_MAX_DEPTH);
     }
     loaded->depth = (uint16_t)depth;
     loaded->id = tracebacks_intern_node(
@@ -317,7 +229,7 @@ read_node(struct loader *self, uint64_t i, struct loaded_node *loaded)
 static int
 read_nodes(struct loader *self)
 {
-    if (read_count(self, "number of nodes", 3, &self->node_count) < 0) {
+    if (cursor_count(&self->cursor, "number of nodes", 3, &self->node_count) < 0) {
         return -1;
     }
     self->nodes = mem_malloc((size_t)self->node_count + 1, sizeof(*self->nodes));
@@ -329,13 +241,13 @@ read_nodes(struct loader *self)
             return -1;
         }
     }
-    return close_chunk(self);
+    return cursor_close(&self->cursor);
 }
 
 static int
 read_sites(struct loader *self)
 {
-    if (read_count(self, "number of sites", 3, &self->site_count) < 0) {
+    if (cursor_count(&self->cursor, "number of sites", 3, &self->site_count) < 0) {
         return -1;
     }
     self->sites = mem_malloc((size_t)self->site_count, sizeof(*self->sites));
@@ -345,98 +257,39 @@ read_sites(struct loader *self)
     uint32_t domains = SNAPSHOT_TRACKED + self->header.tracked_count;
     for (uint64_t i = 0; i < self->site_count; i++) {
         uint64_t node;
-        if (read_number(self, "node", 1, self->node_count, &node) < 0) {
+        if (cursor_number(&self->cursor, "node", 1, self->node_count, &node) < 0) {
             return -1;
         }
         struct loaded_site *site = &self->sites[i];
         site->traceback = self->nodes[node].id;
-        site->epoch = reader_u8(&self->reader);
-        site->domain = reader_u8(&self->reader);
-        if (check_reader(self) < 0) {
+        site->epoch = reader_u8(&self->cursor.reader);
+        site->domain = reader_u8(&self->cursor.reader);
+        if (cursor_check(&self->cursor) < 0) {
             return -1;
         }
         if (site->epoch >= self->epoch_count) {
-            return fail_number(self, "epoch", site->epoch, 0, self->epoch_count - 1);
+            return cursor_fail_number(&self->cursor, "epoch", site->epoch, 0,
+                                      self->epoch_count - 1);
         }
         if (site->domain >= domains) {
-            return fail_number(self, "domain", site->domain, 0, domains - 1);
+            return cursor_fail_number(&self->cursor, "domain", site->domain, 0, domains - 1);
         }
     }
-    return close_chunk(self);
+    return cursor_close(&self->cursor);
 }
 
 /* A chunk of one varint a row: at least as many bytes as there are rows. */
 static int
 check_rows(struct loader *self)
 {
-    size_t most = reader_left(&self->reader);
+    size_t most = reader_left(&self->cursor.reader);
     if (self->row_count > most) {
-        return chunks_fail(self->error, "bad memscope dump: chunk META speaks of %" PRIu64
-                           " rows, chunk %s at offset %zu has room for %zu at most",
-                           self->row_count, self->id, offset(self), most);
+        return cursor_fail(&self->cursor,
+                           "at offset %zu has room for %zu rows at most, expected the %" PRIu64
+                           " of chunk META",
+                           cursor_offset(&self->cursor), most, self->row_count);
     }
     return 0;
-}
-
-static int
-read_rows(struct loader *self)
-{
-    struct snapshot *snapshot = self->snapshot;
-    for (size_t i = 0; i < self->row_count; i++) {
-        uint64_t site = reader_varint(&self->reader);
-        if (site >= self->site_count) {
-            if (check_reader(self) < 0) {
-                return -1;
-            }
-            return chunks_fail(self->error, "bad memscope dump: chunk %s has site %" PRIu64
-                               " before offset %zu, expected one of %" PRIu64, self->id, site,
-                               offset(self), self->site_count);
-        }
-        snapshot->traceback[i] = self->sites[site].traceback;
-        snapshot->epoch[i] = self->sites[site].epoch;
-        snapshot->domain[i] = self->sites[site].domain;
-    }
-    return close_chunk(self);
-}
-
-static int
-read_sizes(struct loader *self)
-{
-    struct snapshot *snapshot = self->snapshot;
-    uint64_t left = INT64_MAX;
-    for (size_t i = 0; i < self->row_count; i++) {
-        uint64_t size = reader_varint(&self->reader);
-        if (size > left) {
-            return chunks_fail(self->error, "bad memscope dump: chunk %s comes to more than 2**63 "
-                               "- 1 bytes before offset %zu, expected less", self->id,
-                               offset(self));
-        }
-        left -= size;
-        if (size < UINT32_MAX) {
-            snapshot->size[i] = (uint32_t)size;
-        }
-        else if (snapshot_append_large(snapshot, i, size) < 0) {
-            return fail_memory(self);
-        }
-    }
-    return close_chunk(self);
-}
-
-static int
-read_addresses(struct loader *self)
-{
-    struct snapshot *snapshot = self->snapshot;
-    unsigned shift = reader_u8(&self->reader);
-    if (shift > 63) {
-        return fail_number(self, "a shift of addresses by", shift, 0, 63);
-    }
-    uint64_t address = 0;
-    for (size_t i = 0; i < self->row_count; i++) {
-        uint64_t step = reader_varint(&self->reader);
-        address += step & 1 ? ~(step >> 1) : step >> 1;
-        snapshot->address[i] = address << shift;
-    }
-    return close_chunk(self);
 }
 
 /* Makes the snapshot once every column is known to be long enough. */
@@ -446,10 +299,10 @@ start_rows(struct loader *self)
     static const char *const columns[] = {"ROWS", "SIZE", "ADDR"};
     for (int i = 0; i < 3; i++) {
         struct reader unused;
-        if (i == 2 && !chunks_find(self->chunks, columns[i], &unused)) {
+        if (i == 2 && !chunks_find(self->cursor.chunks, columns[i], &unused)) {
             continue;
         }
-        if (open_chunk(self, columns[i]) < 0 || check_rows(self) < 0) {
+        if (cursor_open(&self->cursor, columns[i]) < 0 || check_rows(self) < 0) {
             return -1;
         }
     }
@@ -459,24 +312,91 @@ start_rows(struct loader *self)
     }
     snapshot_copy_header(self->snapshot, &self->header);
     self->snapshot->count = (size_t)self->row_count;
-    return 0;
+    return cursor_open(&self->cursor, "ROWS");
+}
+
+static int
+read_rows(struct loader *self)
+{
+    if (start_rows(self) < 0) {
+        return -1;
+    }
+    struct snapshot *snapshot = self->snapshot;
+    for (size_t i = 0; i < self->row_count; i++) {
+        uint64_t site = reader_varint(&self->cursor.reader);
+        if (site >= self->site_count) {
+            if (cursor_check(&self->cursor) < 0) {
+                return -1;
+            }
+            return cursor_fail(&self->cursor,
+                               "has site %" PRIu64 " before offset %zu, expected one of %" PRIu64,
+                               site, cursor_offset(&self->cursor), self->site_count);
+        }
+        snapshot->traceback[i] = self->sites[site].traceback;
+        snapshot->epoch[i] = self->sites[site].epoch;
+        snapshot->domain[i] = self->sites[site].domain;
+    }
+    return cursor_close(&self->cursor);
+}
+
+static int
+read_sizes(struct loader *self)
+{
+    struct snapshot *snapshot = self->snapshot;
+    uint64_t left = INT64_MAX;
+    for (size_t i = 0; i < self->row_count; i++) {
+        uint64_t size = reader_varint(&self->cursor.reader);
+        if (size > left) {
+            return cursor_fail(
+                &self->cursor,
+                "comes to more than 2**63 - 1 bytes before offset %zu, expected less",
+                cursor_offset(&self->cursor));
+        }
+        left -= size;
+        if (size < UINT32_MAX) {
+            snapshot->size[i] = (uint32_t)size;
+        }
+        else if (snapshot_append_large(snapshot, i, size) < 0) {
+            return fail_memory(self);
+        }
+    }
+    return cursor_close(&self->cursor);
+}
+
+static int
+read_addresses(struct loader *self)
+{
+    struct snapshot *snapshot = self->snapshot;
+    unsigned shift = reader_u8(&self->cursor.reader);
+    if (shift > 63) {
+        return cursor_fail_number(&self->cursor, "a shift of addresses by", shift, 0, 63);
+    }
+    uint64_t address = 0;
+    for (size_t i = 0; i < self->row_count; i++) {
+        uint64_t step = reader_varint(&self->cursor.reader);
+        address += step & 1 ? ~(step >> 1) : step >> 1;
+        snapshot->address[i] = address << shift;
+    }
+    return cursor_close(&self->cursor);
 }
 
 static int
 read_chunks(struct loader *self)
 {
-    if (open_chunk(self, "META") < 0 || read_meta(self) < 0
-        || open_chunk(self, "TEXT") < 0 || read_texts(self) < 0
-        || open_chunk(self, "FUNC") < 0 || read_functions(self) < 0
-        || open_chunk(self, "NODE") < 0 || read_nodes(self) < 0
-        || open_chunk(self, "SITE") < 0 || read_sites(self) < 0
-        || start_rows(self) < 0
-        || open_chunk(self, "ROWS") < 0 || read_rows(self) < 0
-        || open_chunk(self, "SIZE") < 0 || read_sizes(self) < 0) {
-        return -1;
+    static const struct {
+        const char *id;
+        int (*read)(struct loader *self);
+    } steps[] = {
+        {"META", read_meta},  {"TEXT", read_texts}, {"FUNC", read_functions}, {"NODE", read_nodes},
+        {"SITE", read_sites}, {"ROWS", read_rows},  {"SIZE", read_sizes},
+    };
+    for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+        if (cursor_open(&self->cursor, steps[i].id) < 0 || steps[i].read(self) < 0) {
+            return -1;
+        }
     }
-    if (chunks_find(self->chunks, "ADDR", &self->reader)) {
-        self->id = "ADDR";
+    if (chunks_find(self->cursor.chunks, "ADDR", &self->cursor.reader)) {
+        self->cursor.id = "ADDR";
         return read_addresses(self);
     }
     memset(self->snapshot->address, 0, self->snapshot->count * sizeof(uint64_t));
@@ -491,7 +411,7 @@ dump_read(const unsigned char *data, size_t length, struct snapshot **snapshot,
     if (chunks_open(&chunks, data, length, error) < 0) {
         return DUMP_INVALID;
     }
-    struct loader self = {.chunks = &chunks, .error = error, .tree = tracebacks_new()};
+    struct loader self = {.cursor = {.chunks = &chunks, .error = error}, .tree = tracebacks_new()};
     if (self.tree == NULL) {
         return DUMP_NO_MEMORY;
     }

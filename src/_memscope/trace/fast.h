@@ -135,4 +135,42 @@ tracer_take_fast(uintptr_t address)
     return size;
 }
 
+/* As tracer_reuse, or does nothing and returns 0. */
+FAST int
+tracer_reuse_fast(uintptr_t address)
+{
+    PyThreadState *thread = pycompat_borrow_attached();
+    if (!LIKELY(tracer.newest_only && thread != NULL && (address & ODD_ADDRESS) == 0)) {
+        return 0;
+    }
+#if PY_VERSION_HEX >= 0x030C0000
+    if (thread->interp != tracer.main) {
+        return 0;
+    }
+#endif
+    if (!LIKELY(tracer_enter_biased())) {
+        return 0;
+    }
+    struct traces *traces = &tracer.traces;
+    int done = 1;
+    if (address == traces->gil.newest) {
+        traces->gil.newest = 0;
+    }
+    else {
+        struct shadow_page *page = fast_page(&traces->gil.shadow, address);
+        if (page != NULL && page->live != 0) {
+            uint64_t *slot = &page->slots[(address & (SHADOW_PAGE - 1)) >> page->shift];
+            uint32_t traceback = fast_capture(traces, thread);
+            int known = shadow_word_traceback(*slot) != 0 && shadow_word_is_at(*slot, address);
+            done = !known || traceback != CALLSITE_SKIP;
+            if (known && done) {
+                uint64_t epoch = atomic_load_explicit(&traces->epoch_bits, memory_order_relaxed);
+                *slot = shadow_word_rebirth(*slot, traceback, epoch);
+            }
+        }
+    }
+    tracer_leave(1);
+    return done;
+}
+
 #endif

@@ -70,7 +70,7 @@ ALWAYS_INLINE struct taken
 take(unsigned domain, void *block)
 {
     struct traces *traces = &tracer.traces;
-    struct taken taken = {0, 0};
+    struct taken taken = {0};
     if (domain == SNAPSHOT_RAW) {
         lock_acquire(&traces->lock);
         if (tracer_is_on()) {

@@ -1,5 +1,6 @@
 #include "trace/reftracer.h"
 
+#include "trace/fast.h"
 #include "trace/tracer.h"
 
 #if PY_VERSION_HEX >= 0x030D0000
@@ -10,7 +11,10 @@ on_reference(PyObject *object, PyRefTracerEvent event, void *data)
     (void)data;
     /* 3.15 also tells that the tracer was removed, and then there is no object. */
     if (event == PyRefTracer_CREATE && object != NULL && tracer_is_on()) {
-        tracer_reuse((uintptr_t)object - pycompat_preheader_size(Py_TYPE(object)));
+        uintptr_t block = (uintptr_t)object - pycompat_preheader_size(Py_TYPE(object));
+        if (!LIKELY(tracer_reuse_fast(block))) {
+            tracer_reuse(block);
+        }
     }
     return 0;
 }

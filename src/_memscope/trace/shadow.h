@@ -98,6 +98,14 @@ shadow_word(uint32_t traceback, unsigned domain, uint64_t epoch_bits, uintptr_t 
            | ((uint64_t)(address & (SHADOW_PAGE - 8)) << 36) | ((uint64_t)size << 48);
 }
 
+/* The word of the same block with another owner. */
+static inline uint64_t
+shadow_word_rebirth(uint64_t word, uint32_t traceback, uint64_t epoch_bits)
+{
+    uint64_t owner = TRACEBACK_MAX | shadow_epoch_bits(255);
+    return (word & ~owner) | traceback | epoch_bits;
+}
+
 static inline uint32_t
 shadow_word_traceback(uint64_t word)
 {

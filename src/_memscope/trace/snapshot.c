@@ -191,11 +191,11 @@ compare_large(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-#define SWAP(type, column, i, j)                                                                   \
-    do {                                                                                           \
-        type swapped = (column)[i];                                                                \
-        (column)[i] = (column)[j];                                                                 \
-        (column)[j] = swapped;                                                                     \
+#define SWAP(type, column, i, j)    \
+    do {                            \
+        type swapped = (column)[i]; \
+        (column)[i] = (column)[j];  \
+        (column)[j] = swapped;      \
     } while (0)
 
 static void

@@ -173,19 +173,14 @@ tracer_reuse(uintptr_t address)
     struct traces *traces = &tracer.traces;
     PyThreadState *thread = pycompat_borrow_attached();
     int biased = tracer_enter(thread);
-    if (tracer_is_on() && traces->gil.newest == address) {
+    if (tracer_is_on() && address == traces->gil.newest) {
         traces->gil.newest = 0;     /* announced once; the next time it is reuse */
     }
-    else if (tracer_is_on()) {
-        uint64_t word = shadow_get(&traces->gil.shadow, address);
-        if (shadow_word_traceback(word) != 0) {
-            uint32_t traceback = frames_capture_gil(traces, &tracer.capture, thread);
-            if (traceback != CALLSITE_NONE) {
-                struct taken taken = realm_take(traces, &traces->gil, address);
-                realm_put(traces, &traces->gil, address, (size_t)taken.size,
-                          shadow_word_domain(word), traceback);
-                traces->gil.newest = 0;
-            }
+    else if (tracer_is_on() && shadow_word_traceback(shadow_get(&traces->gil.shadow, address))) {
+        uint32_t traceback = frames_capture_gil(traces, &tracer.capture, thread);
+        uint64_t *slot = shadow_slot(shadow_page(&traces->gil.shadow, address), address);
+        if (traceback != CALLSITE_NONE) {
+            *slot = shadow_word_rebirth(*slot, traceback, atomic_load(&traces->epoch_bits));
         }
     }
     tracer_leave(biased);
@@ -216,7 +211,7 @@ tracer_check(void)
 }
 
 int
-tracer_start(uint32_t nframe, int total)
+tracer_start(uint32_t nframe, int total, int reuse)
 {
     if (tracer_is_on()) {
         return tracer_check();
@@ -246,7 +241,9 @@ tracer_start(uint32_t nframe, int total)
         return -1;
     }
     interpose_install(&callbacks);
-    reftracer_install();
+    if (reuse) {
+        reftracer_install();
+    }
     return 0;
 }
 

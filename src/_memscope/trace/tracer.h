@@ -103,9 +103,10 @@ tracer_leave(int biased)
 int tracer_lock(void);
 void tracer_unlock(int biased);
 
-/* Begins to trace.  Nothing happens if it is on already.  0, or -1 without
- * memory and nothing changed. */
-int tracer_start(uint32_t nframe, int total);
+/* Begins to trace: `nframe` frames, the depth of the stack if `total`, and new
+ * owners of blocks from free lists if `reuse` (reftracer.h).  Nothing happens
+ * if it is on already.  0, or -1 without memory and nothing changed. */
+int tracer_start(uint32_t nframe, int total, int reuse);
 
 /* Puts the hooks back if another tool has thrown them off, which none can do
  * without our noticing late: what was freed meanwhile is still in the tables.
