@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 __all__ = ["differences_table", "size_text", "statistics_table"]
 
 HEADS = {
-    "lineno": ("Line", "Source"),
-    "traceback": ("Line", "Source"),
-    "filename": ("File", ""),
-    "function": ("Function", "File"),
-    "module": ("Module", ""),
-    "package": ("Package", ""),
+    "lineno": ("line", "Line", "Source"),
+    "traceback": ("traceback", "Line", "Source"),
+    "filename": ("file", "File", ""),
+    "function": ("function", "Function", "File"),
+    "module": ("module", "Module", ""),
+    "package": ("package", "Package", ""),
 }
+"""Key -> what a row is, the title of its column, the title of what stands beside it."""
 T = TypeVar("T")
 
 SOURCE_MAX = 100
@@ -31,7 +32,7 @@ SOURCE_MAX = 100
 def statistics_table(statistics: Statistics, limit: int | None) -> Table:
     """The *limit* largest rows (None: all), the sum of the others, and the total."""
     shown, rest = _split(statistics, limit)
-    place, aside = HEADS[statistics.key_type]
+    unit, place, aside = HEADS[statistics.key_type]
     columns = (
         Column("Size"),
         Column("Share"),
@@ -56,8 +57,7 @@ def statistics_table(statistics: Statistics, limit: int | None) -> Table:
     count = statistics.total_count
     rows.append(Row((*_amounts(total, total, count), _average(total, count), "total"), "", "bold"))
     title = (
-        f"Live memory by {place.lower() if statistics.key_type != 'traceback' else 'traceback'}"
-        f"{', cumulative' if statistics.cumulative else ''}:"
+        f"Live memory by {unit}{', cumulative' if statistics.cumulative else ''}:"
         f" {size_text(total)} in {count:,} blocks"
     )
     return Table(title, columns, tuple(rows), _notes(statistics.lost), aside)
@@ -67,7 +67,7 @@ def differences_table(differences: StatisticDiffs, limit: int | None) -> Table:
     """The *limit* largest changes (None: all), the sum of the others, and the total."""
     changed = [one for one in differences if one.size_diff or one.count_diff]
     shown, rest = _split(changed, limit)
-    place, aside = HEADS[differences.key_type]
+    unit, place, aside = HEADS[differences.key_type]
     columns = (
         Column("Growth"),
         Column("Share"),
@@ -113,8 +113,7 @@ def differences_table(differences: StatisticDiffs, limit: int | None) -> Table:
     )
     rows.append(Row((totals[0], "", *totals[2:], "total"), "", "bold"))
     title = (
-        f"Change by {place.lower() if differences.key_type != 'traceback' else 'traceback'}"
-        f"{', cumulative' if differences.cumulative else ''}:"
+        f"Change by {unit}{', cumulative' if differences.cumulative else ''}:"
         f" {size_text(differences.size_diff, True)}, {differences.count_diff:+,} blocks"
     )
     return Table(title, columns, tuple(rows), _notes(differences.lost), aside)

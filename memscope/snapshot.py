@@ -8,7 +8,7 @@ recursive function counts as and in the form of the answer, not in the data.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from memscope import files
 from memscope._memscope import Columns
@@ -38,8 +38,6 @@ NOT_TRACING = "the tracemalloc module must be tracing memory allocations to take
 
 PICKLE_MAGIC = b"\x80"
 """What every pickle of protocol 2 or later starts with, and no file of ours."""
-
-Table = TypeVar("Table", bound="BlockTable")
 
 
 class BlockTable:
@@ -75,7 +73,7 @@ class BlockTable:
 
         dump(filename, vars(self), list(self.traces._traces))
 
-    def filter_traces(self: Table, filters: Iterable[BaseFilter]) -> Table:
+    def filter_traces(self, filters: Iterable[BaseFilter]) -> Self:
         """A new snapshot of the blocks that *filters* keep; of all blocks if there are none.
 
         A block is kept if any inclusive filter matches it (or there is none)

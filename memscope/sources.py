@@ -27,6 +27,7 @@ SITE_FOLDER = re.compile(r".*/((?:site|dist)-packages)/", re.DOTALL)
 STDLIB_FOLDER = re.compile(
     r".*/(?:lib(?:32|64)?/(python3\.\d+t?)|(Python3\d+)/[Ll]ib|(python3\d+\.zip))/", re.DOTALL
 )
+STDLIB_ZIP = re.compile(r"/python3\d+\.zip$")
 SOURCE_SUFFIXES = (".py", ".pyw", ".pyx")
 MODULE_SUFFIXES = (*SOURCE_SUFFIXES, ".pyc", ".so", ".pyd")
 
@@ -59,6 +60,8 @@ class Sources:
         path: list[object] = [*sys.path]  # people put all sorts of things there
         entries = [os.path.join(cwd, entry) for entry in path if isinstance(entry, str)]
         roots = {_slashes(os.path.normpath(entry)).rstrip("/") for entry in entries}
+        # The root of the file system says nothing, and this zip is the standard library.
+        roots = {root for root in roots if root and not STDLIB_ZIP.search(root)}
         self._roots = sorted(roots, key=len, reverse=True)
 
     def place(self, filename: str) -> Place:
@@ -77,18 +80,18 @@ class Sources:
         for root in self._stdlib:
             if path.startswith(root + "/"):
                 return Place("stdlib", path[len(root) + 1 :], _from_parent(path, root))
-        if found := STDLIB_FOLDER.match(path):
-            return Place("stdlib", path[found.end() :], path[found.start(found.lastindex or 0) :])
         if not path.startswith("/") and not re.match("[A-Za-z]:/", path):
             return Place("mine", path, path)
         shown = path
-        if path.startswith(self._cwd + "/"):
+        if self._cwd and path.startswith(self._cwd + "/"):
             shown = path[len(self._cwd) + 1 :]
-        elif path.startswith(self._home + "/"):
+        elif self._home and path.startswith(self._home + "/"):
             shown = "~" + path[len(self._home) :]
         for root in self._roots:
             if path.startswith(root + "/"):
                 return Place("mine", path[len(root) + 1 :], shown)
+        if found := STDLIB_FOLDER.match(path):
+            return Place("stdlib", path[found.end() :], path[found.start(found.lastindex or 0) :])
         return Place("mine", path.rpartition("/")[2], shown)
 
     def module(self, filename: str) -> str:

@@ -65,17 +65,17 @@ class Table(NamedTuple):
         widths = [max(map(len, cells)) for cells in zip(*(row.cells for row in rows), strict=True)]
         aside = max(len(row.aside) for row in rows)
         beside = True
+        under = widths[0] + len(GAP)  # where an aside begins that has its own line
         if width is not None:
             room = max(width - sum(widths[:-1]) - len(GAP) * (len(widths) - 1), MIN_TEXT)
             beside = widths[-1] + len(GAP) + min(aside, MIN_TEXT) <= room
             widths[-1] = min(widths[-1], room)
-            aside = room - len(GAP) - (widths[-1] if beside else 0)
+            aside = room - len(GAP) - widths[-1] if beside else width - under
 
         def paint(text: str, style: Style) -> str:
             return f"{STYLES[style]}{text}{RESET}" if colour and style and text else text
 
         lines = [paint(clip(printable(self.title), width), "bold"), ""]
-        indent = " " * (sum(widths[:-1]) + len(GAP) * len(widths))
         for row in rows:
             cells = []
             for cell, column, space in zip(row.cells, self.columns, widths, strict=True):
@@ -84,7 +84,7 @@ class Table(NamedTuple):
                 cells.append(short.ljust(space) if left else short.rjust(space))
             line = paint(GAP.join(cells), row.style)
             if row.aside and (beside or row.style != "bold"):
-                line += GAP if beside else f"\n{indent}"
+                line += GAP if beside else "\n" + " " * under
                 line += paint(clip(row.aside, aside), "bold" if row.style == "bold" else "dim")
             lines += [part.rstrip() for part in line.split("\n")]
         if self.notes:

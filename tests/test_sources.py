@@ -68,6 +68,15 @@ def test_module_is_counted_from_the_innermost_search_path(
     assert sources.package(str(tmp_path / "src" / "shop" / "cart.py")) == "shop"
 
 
+def test_a_search_path_that_looks_like_a_standard_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", ["/home/me/lib/python3.11", "/x/lib/python399.zip"])
+    sources = Sources()
+    assert not sources.is_mine("/home/you/lib/python3.11/os.py")
+    assert not sources.is_mine("/x/lib/python399.zip/os.py")
+    assert sources.is_mine("/home/me/lib/python3.11/app.py")
+    assert not sources.is_mine("/home/me/lib/python3.11/site-packages/six.py")
+
+
 def test_packages() -> None:
     sources = Sources()
     assert sources.package(json.__file__) == "stdlib"
@@ -149,7 +158,8 @@ def test_no_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sys, "path", ["", Path("/srv"), b"/srv", "/srv/lib", *sys.path])
     sources = Sources()
     assert sources.module("/srv/lib/shop/cart.py") == "shop.cart"
-    assert sources.shown("/srv/lib/shop/cart.py") == "srv/lib/shop/cart.py"
+    assert sources.shown("/srv/lib/shop/cart.py") == "/srv/lib/shop/cart.py"
+    assert sources.module("/opt/elsewhere/app.py") == "app"
 
 
 def test_source_line(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_narrow_terminal_clips_the_aside_then_moves_it_under() -> None:
     assert long.text(36).splitlines()[2:] == [
         "Size  Line",
         " 1 B  app.py:1",
-        "        value = " + "x" * 17 + "...",
+        "      value = " + "x" * 19 + "...",
     ]
 
 

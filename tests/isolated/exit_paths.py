@@ -16,7 +16,7 @@ def for_ever():
     while True: exercise(20)
 def daemons(count):
     for _ in range(count): threading.Thread(target=for_ever, daemon=True).start()
-def snapshot_and_stop():
+def snapshot_and_stop(exercise=exercise, m=m, len=len):
     exercise(20)
     len(m.take_snapshot()); m.get_traced_memory(); m.stop()
 """

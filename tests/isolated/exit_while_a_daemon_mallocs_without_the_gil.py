@@ -3,7 +3,7 @@
 from _support import python
 
 CODE = """
-import sys, threading, time
+import os, sys, threading, time
 from _support import ext, m
 def deep(n):
     return deep(n - 1) if n else ext.spin_nogil(30.0)
@@ -13,13 +13,16 @@ for n in (0, 50, 400):
     threading.Thread(target=deep, args=(n,), daemon=True).start()
 time.sleep(0.05)
 class Slow:
-    def __del__(self):
+    def __del__(self, start=m.start, is_tracing=m.is_tracing, sleep=time.sleep, write=os.write):
         if {late}:
-            m.start({nframe})
-        time.sleep(0.02)
-kept = [Slow() for _ in range(3)]
+            start({nframe})
+        write(1, b"on" * is_tracing())
+        sleep(0.02)
+sys.kept = [Slow() for _ in range(3)]
 """
 
+FILLED = {"PYTHONMALLOC": "debug"}  # freed memory does not keep its contents
 for late in (False, True):
     for i in range(6):
-        python(CODE.format(nframe=(1, 5, 1000)[i % 3], late=late), timeout=20)
+        said = python(CODE.format(nframe=(1, 5, 1000)[i % 3], late=late), timeout=20, env=FILLED)
+        assert not late or "on" in said, "the interpreter was gone before the test began"

@@ -16,6 +16,8 @@
  * without asking the C library.  16 bytes keep max_align_t alignment. */
 #define HEADER 16
 
+#define LARGE_PAGE ((uintptr_t)2 << 20)
+
 /* Process-wide because the C library's heap is. */
 static struct {
     atomic_size_t in_use;       /* bytes, headers included */
@@ -101,6 +103,21 @@ mem_grow(void **block, size_t *capacity, size_t needed, size_t size)
     *block = bigger;
     *capacity = wanted;
     return 0;
+}
+
+void
+mem_prefer_large_pages(void *block, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    uintptr_t first = ((uintptr_t)block + LARGE_PAGE - 1) & ~(LARGE_PAGE - 1);
+    uintptr_t end = ((uintptr_t)block + bytes) & ~(LARGE_PAGE - 1);
+    if (first < end) {
+        madvise((void *)first, end - first, MADV_HUGEPAGE);
+    }
+#else
+    (void)block;
+    (void)bytes;
+#endif
 }
 
 void *

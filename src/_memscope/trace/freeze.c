@@ -1,61 +1,79 @@
-/* traces_snapshot: the live table, copied into columns in one pass. */
+/* traces_snapshot: the live table, copied into columns in one pass.
+ *
+ * Blocks of no known owner go to the end, so that a reader meets Python's own
+ * allocations first: the columns are filled from both ends. */
 #include "trace/traces.h"
+
+#include <string.h>
 
 struct freeze {
     const struct traces *traces;
-    const struct realm *realm;
     struct snapshot *snapshot;
+    size_t front;           /* rows filled from the start */
+    size_t back;            /* first row filled from the end */
     int failed;
 };
 
-static void
-freeze_word(void *context, uintptr_t address, uint64_t *word)
+static inline void
+freeze_word(struct freeze *freeze, const struct realm *realm, uintptr_t address, uint64_t word)
 {
-    struct freeze *freeze = context;
-    uint32_t traceback = shadow_word_traceback(*word);
-    if (traceback == 0) {
-        return;
-    }
-    const struct traces *traces = freeze->traces;
-    if (freeze->realm == &traces->raw
-        && shadow_word_traceback(shadow_get(&traces->gil.shadow, address)) != 0) {
-        return;     /* freed unseen, and the address taken over */
-    }
     struct snapshot *snapshot = freeze->snapshot;
-    size_t row = snapshot->count;
-    uint64_t size = shadow_word_size(*word);
+    uint32_t traceback = shadow_word_traceback(word);
+    uint64_t size = shadow_word_size(word);
+    if (size == SHADOW_LARGE) {
+        size = realm_size(realm, address, word);
+    }
+    int beyond = size >= UINT32_MAX;    /* and those must be met in ascending order */
+    size_t row = traceback == TRACEBACK_UNKNOWN && !beyond ? --freeze->back : freeze->front++;
     snapshot->traceback[row] = traceback;
     snapshot->size[row] = (uint32_t)size;
     snapshot->address[row] = address;
-    snapshot->epoch[row] = (uint8_t)shadow_word_epoch(*word);
-    snapshot->domain[row] = (uint8_t)shadow_word_domain(*word);
-    if (size == SHADOW_LARGE) {
-        size = realm_size(freeze->realm, address, *word);
-        snapshot->size[row] = (uint32_t)size;
-        if (size >= UINT32_MAX && snapshot_append_large(snapshot, row, size) < 0) {
-            freeze->failed = 1;
-            return;
-        }
+    snapshot->epoch[row] = (uint8_t)shadow_word_epoch(word);
+    snapshot->domain[row] = (uint8_t)shadow_word_domain(word);
+    if (beyond && snapshot_append_large(snapshot, row, size) < 0) {
+        freeze->failed = 1;
     }
-    snapshot->count++;
+}
+
+/* Whether the word of a RAW block stands for one that was freed unseen, and
+ * whose address the GIL realm has taken over. */
+static inline int
+is_ghost(const struct freeze *freeze, const struct realm *realm, uintptr_t address)
+{
+    const struct traces *traces = freeze->traces;
+    return realm == &traces->raw
+           && shadow_word_traceback(shadow_get(&traces->gil.shadow, address)) != 0;
 }
 
 static void
 freeze_realm(struct freeze *freeze, const struct realm *realm)
 {
-    freeze->realm = realm;
-    shadow_each(&realm->shadow, freeze_word, freeze);
+    struct shadow_walk walk = {0};
+    const struct shadow_page *page;
+    while ((page = shadow_next(&realm->shadow, &walk)) != NULL) {
+        for (size_t i = 0; i < shadow_slots(page); i++) {
+            uint64_t word = page->slots[i];
+            if (shadow_word_traceback(word) != 0) {
+                uintptr_t address = shadow_address(&walk, word);
+                if (!is_ghost(freeze, realm, address)) {
+                    freeze_word(freeze, realm, address, word);
+                }
+            }
+        }
+    }
 }
 
 static void
 freeze_tracked(struct freeze *freeze, const struct tracked *tracked)
 {
+    struct snapshot *snapshot = freeze->snapshot;
+    snapshot->count = freeze->front;
     for (size_t i = 0; i < tracked->used; i++) {
         const struct tracked_block *block = &tracked->blocks[i];
         if (block->traceback == 0) {
             continue;
         }
-        int domain = snapshot_domain_index(freeze->snapshot, block->domain);
+        int domain = snapshot_domain_index(snapshot, block->domain);
         struct snapshot_row row = {
             .traceback = block->traceback,
             .size = block->size,
@@ -64,34 +82,49 @@ freeze_tracked(struct freeze *freeze, const struct tracked *tracked)
             .domain = (uint8_t)domain,
         };
         if (domain < 0) {
-            freeze->snapshot->lost++;   /* more domains than a row can name */
+            snapshot->lost++;       /* more domains than a row can name */
         }
-        else if (snapshot_append(freeze->snapshot, &row) < 0) {
+        else if (snapshot_append(snapshot, &row) < 0) {
             freeze->failed = 1;
         }
     }
+    freeze->front = snapshot->count;
+}
+
+/* Closes the gap that ghosts and nameless domains have left. */
+static void
+join_ends(struct freeze *freeze, size_t capacity)
+{
+    struct snapshot *snapshot = freeze->snapshot;
+    size_t front = freeze->front, back = freeze->back, rows = capacity - back;
+    memmove(snapshot->traceback + front, snapshot->traceback + back, rows * sizeof(uint32_t));
+    memmove(snapshot->size + front, snapshot->size + back, rows * sizeof(uint32_t));
+    memmove(snapshot->address + front, snapshot->address + back, rows * sizeof(uint64_t));
+    memmove(snapshot->epoch + front, snapshot->epoch + back, rows);
+    memmove(snapshot->domain + front, snapshot->domain + back, rows);
+    snapshot->count = front + rows;
 }
 
 struct snapshot *
 traces_snapshot(const struct traces *self, uint32_t nframe)
 {
-    struct snapshot *snapshot = snapshot_new(self->tracebacks, (size_t)traces_count(self));
+    size_t capacity = (size_t)traces_count(self);
+    struct snapshot *snapshot = snapshot_new(self->tracebacks, capacity);
     if (snapshot == NULL) {
         return NULL;
     }
     snapshot->traceback_limit = nframe;
     snapshot->now = self->now;
     snapshot->lost = atomic_load(&self->lost);
-    for (unsigned i = 0; i < 256; i++) {
-        snapshot->epochs[i] = self->epochs[i];
-    }
-    struct freeze freeze = {.traces = self, .snapshot = snapshot};
+    memcpy(snapshot->epochs, self->epochs, sizeof(snapshot->epochs));
+    struct freeze freeze = {.traces = self, .snapshot = snapshot, .back = capacity};
     freeze_realm(&freeze, &self->gil);
     freeze_realm(&freeze, &self->raw);
     freeze_tracked(&freeze, &self->tracked);
-    if (freeze.failed || snapshot_move_unknown_last(snapshot) < 0) {
+    if (freeze.failed) {
         snapshot_free(snapshot);
         return NULL;
     }
+    join_ends(&freeze, capacity);
     return snapshot;
 }

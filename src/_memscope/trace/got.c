@@ -7,7 +7,6 @@
 #if GOT_SUPPORTED
 
 #include <link.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -184,8 +183,8 @@ import_name(const struct dynamic *self, size_t index)
 }
 
 void
-got_find(const struct dl_phdr_info *object, const char *const *names, size_t count,
-         void (*found)(uintptr_t *entry, size_t which, int lazy, void *arg), void *arg)
+got_visit(const struct dl_phdr_info *object,
+          void (*found)(uintptr_t *entry, const char *name, int lazy, void *arg), void *arg)
 {
     struct dynamic dynamic;
     if (dynamic_read(object, &dynamic) < 0) {
@@ -203,14 +202,9 @@ got_find(const struct dl_phdr_info *object, const char *const *names, size_t cou
             }
             const char *name = import_name(&dynamic, RELOCATION_SYMBOL(relocation->r_info));
             uintptr_t entry = object->dlpi_addr + relocation->r_offset;
-            if (name == NULL || entry % sizeof(uintptr_t) != 0
-                || bytes_loaded_at(object, entry) < sizeof(uintptr_t)) {
-                continue;
-            }
-            for (size_t which = 0; which < count; which++) {
-                if (strcmp(name, names[which]) == 0) {
-                    found((uintptr_t *)entry, which, type == JUMP_SLOT, arg);
-                }
+            if (name != NULL && entry % sizeof(uintptr_t) == 0
+                && bytes_loaded_at(object, entry) >= sizeof(uintptr_t)) {
+                found((uintptr_t *)entry, name, type == JUMP_SLOT, arg);
             }
         }
     }

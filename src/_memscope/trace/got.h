@@ -26,13 +26,14 @@ struct dl_phdr_info;
 /* Whether `address` lies in memory that belongs to the object. */
 int got_contains(const struct dl_phdr_info *object, uintptr_t address);
 
-/* Calls found(entry, i, lazy, arg) for each entry through which the object uses
- * names[i], a symbol of another object: one for calls, one for its address, or
- * one for both, and one for each pointer initialised with it.  A lazy entry may
+/* Calls found(entry, name, lazy, arg) for each entry through which the object
+ * uses a symbol of another object: one for calls, one for its address, or one
+ * for both, and one for each pointer initialised with it.  A lazy entry may
  * hold an address inside the object until the first call.  One pass over the
  * object's relocations. */
-void got_find(const struct dl_phdr_info *object, const char *const *names, size_t count,
-              void (*found)(uintptr_t *entry, size_t which, int lazy, void *arg), void *arg);
+void got_visit(const struct dl_phdr_info *object,
+               void (*found)(uintptr_t *entry, const char *name, int lazy, void *arg),
+               void *arg);
 
 static inline uintptr_t
 got_read(const uintptr_t *entry)

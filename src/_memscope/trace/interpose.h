@@ -48,7 +48,7 @@ void interpose_rescan(void);
 void interpose_remove(void);
 
 /* Table entries that now lead to memscope: none before the install, none after
- * the remove.  One of them is CPython's own, see interpose.c. */
+ * the remove.  One of them is CPython's own, for dlsym. */
 size_t interpose_count(void);
 
 /* Entries that should lead to memscope and do not: another tool's function was

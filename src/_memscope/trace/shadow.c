@@ -156,77 +156,62 @@ shadow_prepare(struct shadow *self, uintptr_t address, size_t size)
     return page;
 }
 
-/* Calls visit_page for every page that has live slots. */
-typedef void (*page_visit)(void *context, const struct shadow_page *page, uintptr_t base);
-
-static void
-leaf_pages(const struct shadow_leaf *leaf, uintptr_t base, page_visit visit, void *context)
+/* The next page of a leaf, from walk->page on, that has live slots. */
+static const struct shadow_page *
+next_in_leaf(const struct shadow_leaf *leaf, struct shadow_walk *walk)
 {
-    for (size_t group = 0; group < SHADOW_GROUPS; group++) {
+    while (walk->page < (size_t)1 << SHADOW_LEAF_BITS) {
+        size_t group = walk->page >> SHADOW_GROUP_BITS;
         if (!(leaf->touched[group / 64] >> (group % 64) & 1)) {
+            walk->page = (group + 1) << SHADOW_GROUP_BITS;
             continue;
         }
-        size_t first = group << SHADOW_GROUP_BITS;
-        for (size_t i = first; i < first + ((size_t)1 << SHADOW_GROUP_BITS); i++) {
-            if (leaf->pages[i].live != 0) {
-                visit(context, &leaf->pages[i], base | (uintptr_t)i << SHADOW_PAGE_BITS);
-            }
+        const struct shadow_page *page = &leaf->pages[walk->page++];
+        if (page->live != 0) {
+            return page;
         }
     }
+    return NULL;
 }
 
-static void
-each_page(const struct shadow *self, page_visit visit, void *context)
+const struct shadow_page *
+shadow_next(const struct shadow *self, struct shadow_walk *walk)
 {
-    if (self->top == NULL) {
-        return;
-    }
-    for (size_t i = 0; i < (size_t)1 << SHADOW_TOP_BITS; i++) {
-        if (self->top[i] != NULL) {
-            uintptr_t base = (uintptr_t)i << (SHADOW_PAGE_BITS + SHADOW_LEAF_BITS);
-            leaf_pages(self->top[i], base, visit, context);
+    for (; walk->top < (size_t)1 << SHADOW_TOP_BITS && self->top != NULL; walk->top++) {
+        const struct shadow_leaf *leaf = self->top[walk->top];
+        const struct shadow_page *page = leaf == NULL ? NULL : next_in_leaf(leaf, walk);
+        if (page != NULL) {
+            walk->base = (uintptr_t)walk->top << (SHADOW_PAGE_BITS + SHADOW_LEAF_BITS)
+                         | (uintptr_t)(walk->page - 1) << SHADOW_PAGE_BITS;
+            return page;
         }
+        walk->page = 0;
     }
-}
-
-static void
-count_page(void *context, const struct shadow_page *page, uintptr_t base)
-{
-    (void)base;
-    *(uint64_t *)context += page->live;
+    return NULL;
 }
 
 uint64_t
 shadow_count(const struct shadow *self)
 {
+    struct shadow_walk walk = {0};
+    const struct shadow_page *page;
     uint64_t count = 0;
-    each_page(self, count_page, &count);
-    return count;
-}
-
-struct words {
-    shadow_visit visit;
-    void *context;
-};
-
-static void
-visit_words(void *context, const struct shadow_page *page, uintptr_t base)
-{
-    const struct words *words = context;
-    size_t length = (size_t)1 << (SHADOW_PAGE_BITS - page->shift);
-    size_t left = page->live;
-    for (size_t i = 0; left != 0 && i < length; i++) {
-        if (page->slots[i] != 0) {
-            left--;
-            uintptr_t place = (uintptr_t)((page->slots[i] >> 39) & 511) << 3;
-            words->visit(words->context, base | place, &page->slots[i]);
-        }
+    while ((page = shadow_next(self, &walk)) != NULL) {
+        count += page->live;
     }
+    return count;
 }
 
 void
 shadow_each(const struct shadow *self, shadow_visit visit, void *context)
 {
-    struct words words = {visit, context};
-    each_page(self, visit_words, &words);
+    struct shadow_walk walk = {0};
+    const struct shadow_page *page;
+    while ((page = shadow_next(self, &walk)) != NULL) {
+        for (size_t i = 0; i < shadow_slots(page); i++) {
+            if (page->slots[i] != 0) {
+                visit(context, &page->slots[i]);
+            }
+        }
+    }
 }

@@ -235,8 +235,36 @@ shadow_put(struct shadow *self, uintptr_t address, size_t size, uint64_t word, u
 /* Words in the shadow.  A pass over the pages in use. */
 uint64_t shadow_count(const struct shadow *self);
 
+/* A walk over the pages that have live slots:
+ *
+ *     struct shadow_walk walk = {0};
+ *     const struct shadow_page *page;
+ *     while ((page = shadow_next(shadow, &walk)) != NULL) {
+ *         for (size_t i = 0; i < shadow_slots(page); i++) {
+ *             if (page->slots[i] != 0) ... shadow_address(&walk, page->slots[i])
+ */
+struct shadow_walk {
+    size_t top;             /* where to look next */
+    size_t page;
+    uintptr_t base;         /* address of the page just returned */
+};
+
+const struct shadow_page *shadow_next(const struct shadow *self, struct shadow_walk *walk);
+
+static inline size_t
+shadow_slots(const struct shadow_page *page)
+{
+    return (size_t)1 << (SHADOW_PAGE_BITS - page->shift);
+}
+
+static inline uintptr_t
+shadow_address(const struct shadow_walk *walk, uint64_t word)
+{
+    return walk->base | (uintptr_t)(((word >> 39) & 511) << 3);
+}
+
 /* Calls visit for every word; it may change the word, but not to 0. */
-typedef void (*shadow_visit)(void *context, uintptr_t address, uint64_t *word);
+typedef void (*shadow_visit)(void *context, uint64_t *word);
 void shadow_each(const struct shadow *self, shadow_visit visit, void *context);
 
 #endif

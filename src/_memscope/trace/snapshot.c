@@ -1,11 +1,13 @@
 #include "trace/snapshot.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 
 #define SIZE_IS_LARGE UINT32_MAX
+
+/* address, traceback, size, epoch, domain */
+#define ROW_BYTES (sizeof(uint64_t) + 2 * sizeof(uint32_t) + 2 * sizeof(uint8_t))
 
 struct snapshot *
 snapshot_new(struct tracebacks *tracebacks, size_t capacity)
@@ -16,16 +18,18 @@ snapshot_new(struct tracebacks *tracebacks, size_t capacity)
     }
     tracebacks_ref(tracebacks);
     self->tracebacks = tracebacks;
-    self->traceback = mem_malloc(capacity, sizeof(*self->traceback));
-    self->size = mem_malloc(capacity, sizeof(*self->size));
-    self->address = mem_malloc(capacity, sizeof(*self->address));
-    self->epoch = mem_malloc(capacity, sizeof(*self->epoch));
-    self->domain = mem_malloc(capacity, sizeof(*self->domain));
-    if (self->traceback == NULL || self->size == NULL || self->address == NULL
-        || self->epoch == NULL || self->domain == NULL) {
+    /* One block, widest column first, so that all are aligned and most of the
+     * memory can be in large pages: page faults are half the cost of a copy. */
+    self->address = mem_malloc(capacity, ROW_BYTES);
+    if (self->address == NULL) {
         snapshot_free(self);
         return NULL;
     }
+    mem_prefer_large_pages(self->address, capacity * ROW_BYTES);
+    self->traceback = (uint32_t *)(self->address + capacity);
+    self->size = self->traceback + capacity;
+    self->epoch = (uint8_t *)(self->size + capacity);
+    self->domain = self->epoch + capacity;
     return self;
 }
 
@@ -36,11 +40,7 @@ snapshot_free(struct snapshot *self)
         return;
     }
     tracebacks_unref(self->tracebacks);
-    mem_free(self->traceback);
-    mem_free(self->size);
     mem_free(self->address);
-    mem_free(self->epoch);
-    mem_free(self->domain);
     mem_free(self->large);
     mem_free(self);
 }
@@ -118,7 +118,7 @@ snapshot_domain_number(const struct snapshot *self, uint8_t domain)
 }
 
 /* The entry of a row that has one. */
-static struct snapshot_large *
+static const struct snapshot_large *
 find_large(const struct snapshot *self, size_t row)
 {
     size_t low = 0, high = self->large_count;
@@ -157,97 +157,5 @@ snapshot_total_size(const struct snapshot *self)
 size_t
 snapshot_bytes(const struct snapshot *self)
 {
-    size_t row = sizeof(*self->traceback) + sizeof(*self->size) + sizeof(*self->address)
-                 + sizeof(*self->epoch) + sizeof(*self->domain);
-    return sizeof(*self) + self->count * row + self->large_count * sizeof(*self->large);
-}
-
-/* For each traceback id up to the highest in the rows, whether it is the
- * "<unknown>" frame and nothing else. */
-static uint8_t *
-find_unknown(const struct snapshot *self)
-{
-    uint32_t highest = 0;
-    for (size_t i = 0; i < self->count; i++) {
-        highest = self->traceback[i] > highest ? self->traceback[i] : highest;
-    }
-    uint8_t *unknown = mem_calloc((size_t)highest + 1, 1);
-    if (unknown == NULL) {
-        return NULL;
-    }
-    for (uint32_t id = 1; id <= highest; id++) {
-        const struct traceback_node *node = tracebacks_node(self->tracebacks, id);
-        unknown[id] = id == TRACEBACK_UNKNOWN
-                      || (node->function == TRACEBACK_TOTAL && node->parent == TRACEBACK_UNKNOWN);
-    }
-    return unknown;
-}
-
-static int
-compare_large(const void *a, const void *b)
-{
-    size_t x = ((const struct snapshot_large *)a)->row;
-    size_t y = ((const struct snapshot_large *)b)->row;
-    return (x > y) - (x < y);
-}
-
-#define SWAP(type, column, i, j)    \
-    do {                            \
-        type swapped = (column)[i]; \
-        (column)[i] = (column)[j];  \
-        (column)[j] = swapped;      \
-    } while (0)
-
-static void
-swap_rows(struct snapshot *self, size_t i, size_t j)
-{
-    SWAP(uint32_t, self->traceback, i, j);
-    SWAP(uint32_t, self->size, i, j);
-    SWAP(uint64_t, self->address, i, j);
-    SWAP(uint8_t, self->epoch, i, j);
-    SWAP(uint8_t, self->domain, i, j);
-}
-
-int
-snapshot_move_unknown_last(struct snapshot *self)
-{
-    /* `large` is searched by old row while the new ones are written. */
-    struct snapshot_large *moved = mem_malloc(self->large_count, sizeof(*moved));
-    uint8_t *unknown = find_unknown(self);
-    if (moved == NULL || unknown == NULL) {
-        mem_free(moved);
-        mem_free(unknown);
-        return -1;
-    }
-    for (size_t i = 0; i < self->large_count; i++) {
-        moved[i] = self->large[i];
-    }
-    size_t front = 0, back = self->count;
-    for (;;) {
-        while (front < back && !unknown[self->traceback[front]]) {
-            front++;
-        }
-        while (front < back && unknown[self->traceback[back - 1]]) {
-            back--;
-        }
-        if (front == back) {
-            break;
-        }
-        back--;
-        if (self->size[front] == SIZE_IS_LARGE) {
-            moved[find_large(self, front) - self->large].row = back;
-        }
-        if (self->size[back] == SIZE_IS_LARGE) {
-            moved[find_large(self, back) - self->large].row = front;
-        }
-        swap_rows(self, front, back);
-        front++;
-    }
-    qsort(moved, self->large_count, sizeof(*moved), compare_large);
-    for (size_t i = 0; i < self->large_count; i++) {
-        self->large[i] = moved[i];
-    }
-    mem_free(moved);
-    mem_free(unknown);
-    return 0;
+    return sizeof(*self) + self->count * ROW_BYTES + self->large_count * sizeof(*self->large);
 }

@@ -32,7 +32,7 @@ struct snapshot {
     size_t count;                   /* rows */
     uint32_t *traceback;            /* [count] */
     uint32_t *size;                 /* [count]; UINT32_MAX: look in `large` */
-    uint64_t *address;              /* [count]; 0 where not known */
+    uint64_t *address;              /* [count]; 0 where not known; owns the block of all five */
     uint8_t *epoch;                 /* [count]; index into `epochs` */
     uint8_t *domain;                /* [count]; SNAPSHOT_RAW ... */
     struct snapshot_large *large;   /* sorted by row: sizes >= UINT32_MAX */
@@ -86,11 +86,5 @@ uint64_t snapshot_total_size(const struct snapshot *self);
 
 /* Bytes the columns hold, without the tree, which is shared. */
 size_t snapshot_bytes(const struct snapshot *self);
-
-/* Moves the rows whose only frame is "<unknown>" behind all others, so that a
- * reader meets Python's own allocations first; the order within the two parts
- * is not kept.  For the maker, before anybody else sees the snapshot.
- * O(rows + nodes).  0, or -1 and the order is as before. */
-int snapshot_move_unknown_last(struct snapshot *self);
 
 #endif

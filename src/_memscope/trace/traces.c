@@ -352,10 +352,9 @@ epoch_merged(unsigned epoch)
 }
 
 static void
-merge_word_epoch(void *context, uintptr_t address, uint64_t *word)
+merge_word_epoch(void *context, uint64_t *word)
 {
     (void)context;
-    (void)address;
     unsigned epoch = epoch_merged(shadow_word_epoch(*word));
     *word = (*word & ~EPOCH_MASK) | shadow_epoch_bits(epoch);
 }
@@ -402,17 +401,15 @@ struct renumbering {
 };
 
 static void
-mark_word(void *context, uintptr_t address, uint64_t *word)
+mark_word(void *context, uint64_t *word)
 {
-    (void)address;
     struct renumbering *ids = context;
     ids->nodes[shadow_word_traceback(*word)] = 1;
 }
 
 static void
-renumber_word(void *context, uintptr_t address, uint64_t *word)
+renumber_word(void *context, uint64_t *word)
 {
-    (void)address;
     struct renumbering *ids = context;
     *word = (*word & ~(uint64_t)TRACEBACK_MAX) | ids->nodes[shadow_word_traceback(*word)];
 }

@@ -174,22 +174,22 @@ struct image {
 };
 
 static void
-image_entry(uintptr_t *entry, size_t which, int lazy, void *arg)
+image_entry(uintptr_t *entry, const char *name, int lazy, void *arg)
 {
-    (void)which;
     (void)lazy;
     struct image *image = arg;
-    CHECK(image->count < 256);
-    image->entries[image->count] = entry;
-    image->values[image->count++] = got_read(entry);
+    if (strncmp(name, "PyTraceMalloc_", 14) == 0 || strcmp(name, "dlsym") == 0) {
+        CHECK(image->count < 256);
+        image->entries[image->count] = entry;
+        image->values[image->count++] = got_read(entry);
+    }
 }
 
 static int
 image_object(struct dl_phdr_info *object, size_t size, void *arg)
 {
     (void)size;
-    static const char *const names[] = {"PyTraceMalloc_Track", "PyTraceMalloc_Untrack", "dlsym"};
-    got_find(object, names, 3, image_entry, arg);
+    got_visit(object, image_entry, arg);
     return 0;
 }
 
@@ -428,24 +428,21 @@ check_loader_errors_are_untouched(void)
     interpose_remove();
 }
 
-/* Puts `value` into an entry of `module`, as another tool would. */
+/* Puts `value` into an entry of a module, as another tool would. */
 struct patch {
-    uintptr_t inside, value, old;
-    size_t which;
-    int done;
+    uintptr_t inside;           /* an address in the module */
+    uintptr_t value, old;
+    const struct dl_phdr_info *object;
 };
 
-static const struct dl_phdr_info *patched_object;
-
 static void
-patch_entry(uintptr_t *entry, size_t which, int lazy, void *arg)
+patch_entry(uintptr_t *entry, const char *name, int lazy, void *arg)
 {
     (void)lazy;
     struct patch *patch = arg;
-    if (which == patch->which) {
+    if (strcmp(name, "PyTraceMalloc_Track") == 0) {
         patch->old = got_read(entry);
-        CHECK(got_exchange(patched_object, entry, patch->old, patch->value) == 0);
-        patch->done = 1;
+        CHECK(got_exchange(patch->object, entry, patch->old, patch->value) == 0);
     }
 }
 
@@ -453,11 +450,10 @@ static int
 patch_object(struct dl_phdr_info *object, size_t size, void *arg)
 {
     (void)size;
-    static const char *const names[] = {"PyTraceMalloc_Track", "PyTraceMalloc_Untrack"};
     struct patch *patch = arg;
     if (got_contains(object, patch->inside)) {
-        patched_object = object;
-        got_find(object, names, 2, patch_entry, patch);
+        patch->object = object;
+        got_visit(object, patch_entry, patch);
     }
     return 0;
 }
@@ -467,7 +463,7 @@ patch_module(const struct module *module, uintptr_t value)
 {
     struct patch patch = {.inside = (uintptr_t)module->track, .value = value};
     dl_iterate_phdr(patch_object, &patch);
-    CHECK(patch.done);
+    CHECK(patch.old != 0);
     return patch.old;
 }
 
