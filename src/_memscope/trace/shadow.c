@@ -22,14 +22,11 @@ shadow_init(struct shadow *self)
 void
 shadow_release(struct shadow *self)
 {
-    if (self->top != NULL) {
-        for (size_t i = 0; i < (size_t)1 << SHADOW_TOP_BITS; i++) {
-            if (self->top[i] != NULL) {
-                mem_unmap(self->top[i], sizeof(struct shadow_leaf));
-            }
-        }
-        mem_unmap(self->top, TOP_BYTES);
+    for (size_t i = 0; i < self->used_count; i++) {
+        mem_unmap(self->top[self->used[i]], sizeof(struct shadow_leaf));
     }
+    mem_unmap(self->top, TOP_BYTES);
+    mem_free(self->used);
     for (size_t i = 0; i < self->slab_count; i++) {
         mem_free(self->slabs[i]);
     }
@@ -98,6 +95,21 @@ page_split(struct shadow_page *page, uint64_t *finer, unsigned shift)
     }
 }
 
+static struct shadow_leaf *
+leaf_new(struct shadow *self, size_t number)
+{
+    if (mem_grow((void **)&self->used, &self->used_capacity, self->used_count + 1,
+                 sizeof(*self->used)) < 0) {
+        return NULL;
+    }
+    struct shadow_leaf *leaf = mem_map(sizeof(*leaf));
+    if (leaf != NULL) {
+        self->used[self->used_count++] = number;
+        self->top[number] = leaf;
+    }
+    return leaf;
+}
+
 /* The width of a slot for such a block, as a power of two. */
 static unsigned
 slot_shift(uintptr_t address, size_t size)
@@ -119,11 +131,10 @@ shadow_prepare(struct shadow *self, uintptr_t address, size_t size)
     }
     struct shadow_leaf *leaf = self->top[number];
     if (leaf == NULL) {
-        leaf = mem_map(sizeof(*leaf));
+        leaf = leaf_new(self, (size_t)number);
         if (leaf == NULL) {
             return NULL;
         }
-        self->top[number] = leaf;
     }
     size_t at = (address >> SHADOW_PAGE_BITS) & ((1u << SHADOW_LEAF_BITS) - 1);
     struct shadow_page *page = &leaf->pages[at];
@@ -177,11 +188,11 @@ next_in_leaf(const struct shadow_leaf *leaf, struct shadow_walk *walk)
 const struct shadow_page *
 shadow_next(const struct shadow *self, struct shadow_walk *walk)
 {
-    for (; walk->top < (size_t)1 << SHADOW_TOP_BITS && self->top != NULL; walk->top++) {
-        const struct shadow_leaf *leaf = self->top[walk->top];
-        const struct shadow_page *page = leaf == NULL ? NULL : next_in_leaf(leaf, walk);
+    for (; walk->leaf < self->used_count; walk->leaf++) {
+        size_t top = self->used[walk->leaf];
+        const struct shadow_page *page = next_in_leaf(self->top[top], walk);
         if (page != NULL) {
-            walk->base = (uintptr_t)walk->top << (SHADOW_PAGE_BITS + SHADOW_LEAF_BITS)
+            walk->base = (uintptr_t)top << (SHADOW_PAGE_BITS + SHADOW_LEAF_BITS)
                          | (uintptr_t)(walk->page - 1) << SHADOW_PAGE_BITS;
             return page;
         }

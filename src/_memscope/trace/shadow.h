@@ -69,6 +69,8 @@ struct shadow_leaf {
 
 struct shadow {
     struct shadow_leaf **top;               /* [1 << SHADOW_TOP_BITS], mapped */
+    size_t *used;                           /* where `top` has leaves */
+    size_t used_count, used_capacity;
     uint64_t *spare[SHADOW_CLASSES];        /* free slot arrays by length, all zero but the link */
     char *slab;                             /* where the next new slot array comes from */
     size_t slab_left;
@@ -244,8 +246,8 @@ uint64_t shadow_count(const struct shadow *self);
  *             if (page->slots[i] != 0) ... shadow_address(&walk, page->slots[i])
  */
 struct shadow_walk {
-    size_t top;             /* where to look next */
-    size_t page;
+    size_t leaf;            /* where to look next: position in `used` */
+    size_t page;            /* and page of that leaf */
     uintptr_t base;         /* address of the page just returned */
 };
 
