@@ -176,17 +176,13 @@ def _free_lists(state: str) -> Finding:
     subject = "free lists"
     if state == "on":
         return Finding(subject, "ok", "Objects made from free lists are charged to their new line.")
-    reasons = {
-        "off": "memory is not being traced",
+    remedies = {
+        "off": "start(reuse=True) charges it to the new one, at the cost of a call per object",
         "taken by another tool": "another tool, often tracemalloc, has the reference tracer",
     }
-    reason = reasons.get(state, state)
-    return Finding(
-        subject,
-        "limit",
-        f"An object made from a free list keeps the line of its block's first owner ({reason})."
-        " Starting to trace empties the lists.",
-    )
+    text = "An object made from a free list is charged to the line of its block's first owner"
+    more = "Starting to trace empties the lists."
+    return Finding(subject, "limit", f"{text} ({remedies.get(state, state)}). {more}")
 
 
 def _process() -> Iterator[Finding]:

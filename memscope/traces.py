@@ -75,8 +75,8 @@ class Traceback(Sequence[Frame]):
     """The frames that led to an allocation, oldest first; ``[-1]`` is where it happened.
 
     ``total_nframe`` is the depth of the whole stack, of which the traceback may
-    keep only the newest part; None where it was not recorded, which is so for
-    everything traced through the native API.  It takes no part in comparisons.
+    keep only the newest part; None where it was not recorded, as natively it is
+    only on request.  It takes no part in comparisons.
     """
 
     __slots__ = ("_frames", "_total_nframe")

@@ -6,10 +6,11 @@
     ...
     memscope.take_snapshot().compare_to(before, "lineno").show()
 
-Names that tracemalloc has mean what they mean there.  Differences: tracing
-through this module does not record ``total_nframe``, which costs a walk of the
-whole stack per allocation; cumulative statistics count recursion once; results
-print as tables.  ``memscope.tracemalloc`` is without the differences.
+Names that tracemalloc has mean what they mean there.  Differences: cumulative
+statistics count recursion once; results print as tables; and what makes every
+allocation dearer is left out unless start() is asked for it: ``total_nframe``,
+which walks the whole stack, and ``reuse``, which follows objects through the
+interpreter's free lists.  ``memscope.tracemalloc`` is without the differences.
 
 All functions concern the whole process: allocator hooks know no smaller unit.
 """

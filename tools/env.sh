@@ -58,7 +58,9 @@ if ! is_supported "$python"; then
     is_supported "$python" || die "needs CPython 3.11 or newer; name one with PYTHON=/path/to/python"
 fi
 
-identity=$("$python" -c 'import sys; print(sys.version, sys.base_prefix, sys.executable)')
+identity=$("$python" -c 'import sys, sysconfig
+print(sys.version, sys.base_prefix, sys.executable, sysconfig.get_config_var("EXT_SUFFIX"))')
+core=memscope/_memscope${identity##* }
 if [ -e "$venv/.interpreter" ] && [ "$(cat "$venv/.interpreter")" != "$identity" ]; then
     say "$venv was made with another interpreter: making it anew"
     rm -rf "$venv" memscope/_memscope.*.so build/temp.* build/lib.*
@@ -71,6 +73,7 @@ done
 build() {
     local switches="${MEMSCOPE_DEBUG:-} ${MEMSCOPE_SANITIZE:-} ${MEMSCOPE_WERROR:-}" force=()
     [ "$(cat "$venv/.switches" 2>/dev/null)" = "$switches" ] || force=(--force)
+    [ -e "$core" ] || force=(--force)
     if [ ${#force[@]} -gt 0 ] || [ -n "$(find setup.py src -newer "$venv/.built" 2>&1)" ]; then
         say "compiling the C core"
         rm -f "$venv/.built"

@@ -5,7 +5,7 @@
 #
 # Twice: with pymalloc, as programs run, and with PYTHONMALLOC=malloc, so that the
 # sanitizer sees every block of the interpreter.  Leaks are not looked for here: an
-# interpreter leaves thousands of blocks at exit (the plain C parts do that, tools/fuzz.sh).
+# interpreter leaves thousands of blocks at exit (the plain C parts: tools/fuzz.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=$1
@@ -13,14 +13,20 @@ shift
 tree=build/sanitize
 tools/copy.sh "$tree"
 cd "$tree"
-MEMSCOPE_SANITIZE=1 MEMSCOPE_WERROR=1 tools/env.sh "$python" .venv test
+MEMSCOPE_SANITIZE=1 tools/env.sh "$python" .venv test
 .venv/bin/python tests/ext/build.py
 
-LD_PRELOAD=$(realpath "$(cc -print-file-name=libasan.so)")
+# Not run: a test of memory that stays bounded because addresses are used again.  The
+# sanitizer keeps freed memory back, so that they are not.
+left_out=eval_loops_stay_bounded
+
+# Their run times come first: the C++ one, or the sanitizer finds no __cxa_throw.
+LD_PRELOAD="$(realpath "$(cc -print-file-name=libasan.so)") libstdc++.so.6"
 export LD_PRELOAD
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:abort_on_error=1:handle_segv=0
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export MEMSCOPE_TEST_TIMEOUT=600 MEMSCOPE_EXAMPLES=30
 for allocator in pymalloc malloc; do
     printf '\n### PYTHONMALLOC=%s\n' $allocator
-    PYTHONMALLOC=$allocator .venv/bin/python -m pytest -q -n "$(nproc)" "$@"
+    PYTHONMALLOC=$allocator .venv/bin/python -m pytest -q -n "$(nproc)" -k "not $left_out" "$@"
 done

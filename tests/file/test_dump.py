@@ -20,7 +20,9 @@ ENTRY = "<4sIQQ"
 MAGIC = b"\x89MSCP\r\n\x1a"
 CHUNKS = ["META", "TEXT", "FUNC", "NODE", "SITE", "ROWS", "SIZE"]
 
-names = st.sampled_from(["", "a.py", "\0", "caf\xe9", "\xff", "\u0100", "\udc80", "\uffff", "\U00010000"])
+names = st.sampled_from(
+    ["", "a.py", "\0", "caf\xe9", "\xff", "\u0100", "\udc80", "\uffff", "\U00010000"]
+)
 names |= st.text(st.characters(), max_size=4)
 stacks = st.lists(st.tuples(names, st.integers(0, 2**32 - 1)), min_size=1, max_size=5).map(tuple)
 raw_traces = st.lists(
@@ -307,7 +309,9 @@ def test_versions_and_unknown_chunks() -> None:
     chunks = unpack(sample())
     assert pack(chunks) == sample()
     longer = {**chunks, "META": chunks["META"] + b"a later version's", "XTRA": b"\xff" * 99}
-    assert Columns.from_bytes(pack({"\0\1?\xff"[:3] + "z": b"", **longer}, minor=3)).traces() == SAMPLE
+    assert (
+        Columns.from_bytes(pack({"\0\1?\xff"[:3] + "z": b"", **longer}, minor=3)).traces() == SAMPLE
+    )
     fails(pack(chunks, major=2), r"format version 2\.0 at offset 8, expected 1\.x")
     fails(pack(chunks, major=0), "format version 0")
     backwards = pack(dict(reversed(longer.items())))
@@ -316,7 +320,9 @@ def test_versions_and_unknown_chunks() -> None:
 
 @pytest.mark.parametrize("name", CHUNKS)
 def test_missing_chunk(name: str) -> None:
-    fails(with_chunks(**{name: None}), f"chunk {name} is not in the table at offset 24, expected once")
+    fails(
+        with_chunks(**{name: None}), f"chunk {name} is not in the table at offset 24, expected once"
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in CHUNKS if name != "META"])
@@ -482,7 +488,9 @@ def test_deep_tracebacks_stay_shared() -> None:
     table = Columns.from_bytes(pack(chunks))
     assert table.group("lineno", True) == [((("a", 1),), nodes, nodes)]
     occurrences = nodes * (nodes + 1) // 2
-    assert table.group("lineno", True, per_occurrence=True) == [((("a", 1),), occurrences, occurrences)]
+    assert table.group("lineno", True, per_occurrence=True) == [
+        ((("a", 1),), occurrences, occurrences)
+    ]
     assert len(table.filter([(True, b"\1", 1, True, None)])) == nodes
     assert len(table.trace(nodes - 1)[2]) == nodes
     assert time.perf_counter() - began < 10
@@ -492,7 +500,10 @@ def test_compact() -> None:
     """Eight bytes a row at the very most, for a table like a program's."""
     random_ = random.Random(1)
     stacks = [
-        tuple((f"/srv/app/package/module{random_.randrange(200)}.py", random_.randrange(900)) for _ in range(8))
+        tuple(
+            (f"/srv/app/package/module{random_.randrange(200)}.py", random_.randrange(900))
+            for _ in range(8)
+        )
         for _ in range(2000)
     ]
     weights = [random_.random() ** 4 for _ in stacks]

@@ -25,9 +25,22 @@ LIMIT = 25
 quick = settings(deadline=None, max_examples=50)
 
 filenames = st.sampled_from(
-    ["", "a.py", "b.py", "ab.pyc", "\0", "a\0b", "caf\xe9.py", "\u0431.py", "\udc80.py", "\U0001f40d"]
+    [
+        "",
+        "a.py",
+        "b.py",
+        "ab.pyc",
+        "\0",
+        "a\0b",
+        "caf\xe9.py",
+        "\u0431.py",
+        "\udc80.py",
+        "\U0001f40d",
+    ]
 ) | st.text(st.characters(), max_size=3)
-frames = st.lists(st.tuples(filenames, st.integers(0, 3) | st.just(2**32 - 1)), min_size=1, max_size=6)
+frames = st.lists(
+    st.tuples(filenames, st.integers(0, 3) | st.just(2**32 - 1)), min_size=1, max_size=6
+)
 # A few tracebacks for many rows, as in a program: pick from a small pool.
 sizes = st.integers(0, 20) | st.sampled_from([0, 2**16, 2**32 - 2, 2**32 - 1, 2**32, 2**40])
 domains = st.sampled_from([0, 0, 0, 1, 2, 389047, 2**32 - 1])
@@ -108,8 +121,15 @@ def test_compare_on_one_tree(key: str, cumulative: bool, traces: list[Any], doma
     part = table.filter([(True, None, None, False, domain)])
     assert part.traces() == [trace for trace in table.traces() if trace[0] == domain]
     apart = columns(part.traces())
-    assert table.compare(part, key, cumulative) == table.compare(apart, key, cumulative)  # type: ignore[arg-type]
-    assert part.compare(table, key, cumulative) == apart.compare(table, key, cumulative)  # type: ignore[arg-type]
+
+    def difference(new: Columns, old: Columns) -> list[Any]:
+        rows = new.compare(old, key, cumulative)  # type: ignore[arg-type]
+        if key == "traceback":
+            rows = [(place[0], *rest) for place, *rest in rows]
+        return rows
+
+    assert difference(table, part) == difference(table, apart)
+    assert difference(part, table) == difference(apart, table)
 
 
 PATTERNS = ["*", "a*", "*.py", "a.py", "*\u0431*", "nothing"]
@@ -179,7 +199,9 @@ def naive_groups(traces: list[Any], place: Any, once: bool) -> list[Any]:
         for one in set(places) if once else places:
             size[one] += bytes_
             count[one] += 1
-    return sorted(((one, size[one], count[one]) for one in count), key=lambda r: r[1:] + r[:1])[::-1]
+    return sorted(((one, size[one], count[one]) for one in count), key=lambda r: r[1:] + r[:1])[
+        ::-1
+    ]
 
 
 @quick
@@ -282,10 +304,12 @@ def test_from_any_iterable(kind: Any) -> None:
 
 
 def test_group_key_of_traceback() -> None:
-    """Tracebacks that differ only in the total are one group, named by the first total seen."""
+    """Tracebacks that differ only in the total are one group, and have one of the totals."""
     stack = (("a.py", 1), ("b.py", 2))
     table = columns([(0, 1, stack, 7), (0, 1, stack, 9), (0, 5, stack[:1], None)])
-    assert table.group("traceback") == [((stack[:1], None), 5, 1), ((stack, 7), 2, 2)]
+    assert table.group("traceback") in (
+        [((stack[:1], None), 5, 1), ((stack, total), 2, 2)] for total in (7, 9)
+    )
 
 
 @pytest.mark.parametrize(
@@ -298,7 +322,11 @@ def test_group_key_of_traceback() -> None:
         ((-1, 1, (("a", 1),)), ValueError, r"a trace's domain must be in range \[0; 4294967295\]"),
         ((2**32, 1, (("a", 1),)), ValueError, "a trace's domain must be in range"),
         ((0, 1.0, (("a", 1),)), TypeError, "a trace's size must be an int, not float"),
-        ((0, -1, (("a", 1),)), ValueError, r"a trace's size must be in range \[0; 9223372036854775807"),
+        (
+            (0, -1, (("a", 1),)),
+            ValueError,
+            r"a trace's size must be in range \[0; 9223372036854775807",
+        ),
         ((0, 2**63, (("a", 1),)), ValueError, "a trace's size must be in range"),
         ((0, 2**70, (("a", 1),)), ValueError, "a trace's size must be in range"),
         ((0, 1, 5), TypeError, "a trace's frames must be a sequence"),
@@ -407,7 +435,9 @@ def test_empty() -> None:
     table = columns([])
     assert len(table) == table.total_size == 0
     assert table.traces() == table.filenames() == table.group("lineno", True) == []
-    assert table.group("traceback") == table.group("function") == table.group("label", labels=[]) == []
+    assert (
+        table.group("traceback") == table.group("function") == table.group("label", labels=[]) == []
+    )
     assert table.compare(table, "traceback") == []
     assert len(table.filter([(True, b"", 1, True, 0)])) == 0
 

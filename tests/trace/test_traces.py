@@ -501,7 +501,7 @@ if sys.argv[1] == "tracemalloc":
     traces = _tracemalloc._get_traces
 else:
     from memscope import _memscope
-    start = lambda: _memscope.start(nframe, total_nframe=True)
+    start = lambda: _memscope.start(nframe, total_nframe=True, reuse=True)
     traces = lambda: _memscope.take_snapshot().traces()
 gc.collect()
 gc.disable()

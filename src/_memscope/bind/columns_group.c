@@ -248,7 +248,7 @@ const char columns_group_doc[] =
               "A row counts for its newest frame; with cumulative for every frame of its\n"
               "traceback, once for each place, or with per_occurrence as often as the place\n"
               "occurs.  Tracebacks that differ only in the total number of frames are one;\n"
-              "the number is that of the first.\n"
+              "the number is that of any of them.\n"
               "\n"
               "Raises ValueError for an unknown key, for 'traceback' with cumulative, and for\n"
               "labels that are not as many as file names.  Cost: by the number of tracebacks;\n"

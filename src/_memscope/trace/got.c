@@ -59,6 +59,14 @@ enum { JUMP_SLOT = R_ARM_JUMP_SLOT, GLOB_DAT = R_ARM_GLOB_DAT, ABSOLUTE = R_ARM_
 #  define RELOCATION_SYMBOL(info) ELF32_R_SYM(info)
 #endif
 
+typedef ElfW(Phdr) elf_segment;
+typedef ElfW(Dyn) elf_dynamic;
+typedef ElfW(Sxword) elf_tag;
+typedef ElfW(Addr) elf_address;
+typedef ElfW(Sym) elf_symbol;
+typedef ElfW(Rel) elf_rel;
+typedef ElfW(Rela) elf_rela;
+
 /* A part of the object's memory; `start` is 0 where there is no such part. */
 struct table {
     uintptr_t start;
@@ -78,10 +86,9 @@ static size_t
 bytes_loaded_at(const struct dl_phdr_info *object, uintptr_t address)
 {
     for (size_t i = 0; i < object->dlpi_phnum; i++) {
-        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        const elf_segment *segment = &object->dlpi_phdr[i];
         uintptr_t offset = address - (object->dlpi_addr + segment->p_vaddr);
-        if (segment->p_type == PT_LOAD && (segment->p_flags & PF_R)
-            && offset < segment->p_memsz) {
+        if (segment->p_type == PT_LOAD && (segment->p_flags & PF_R) && offset < segment->p_memsz) {
             return segment->p_memsz - offset;
         }
     }
@@ -98,7 +105,7 @@ got_contains(const struct dl_phdr_info *object, uintptr_t address)
  * into the dynamic section, some (musl, and glibc for the vDSO) leave the
  * offset; only one of the two readings is an address inside the object. */
 static struct table
-table_at(const struct dl_phdr_info *object, ElfW(Addr) pointer, size_t size)
+table_at(const struct dl_phdr_info *object, elf_address pointer, size_t size)
 {
     const uintptr_t readings[] = {pointer, object->dlpi_addr + pointer};
     for (size_t i = 0; i < 2; i++) {
@@ -110,8 +117,8 @@ table_at(const struct dl_phdr_info *object, ElfW(Addr) pointer, size_t size)
     return (struct table){0, 0};
 }
 
-static const ElfW(Dyn) *
-dynamic_entry(const ElfW(Dyn) *entries, size_t count, ElfW(Sxword) tag)
+static const elf_dynamic *
+dynamic_entry(const elf_dynamic *entries, size_t count, elf_tag tag)
 {
     for (size_t i = 0; i < count && entries[i].d_tag != DT_NULL; i++) {
         if (entries[i].d_tag == tag) {
@@ -125,21 +132,21 @@ dynamic_entry(const ElfW(Dyn) *entries, size_t count, ElfW(Sxword) tag)
 static int
 dynamic_read(const struct dl_phdr_info *object, struct dynamic *self)
 {
-    const ElfW(Dyn) *entries = NULL;
+    const elf_dynamic *entries = NULL;
     size_t count = 0;
     for (size_t i = 0; i < object->dlpi_phnum; i++) {
-        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        const elf_segment *segment = &object->dlpi_phdr[i];
         if (segment->p_type == PT_DYNAMIC) {
             uintptr_t start = object->dlpi_addr + segment->p_vaddr;
             size_t loaded = bytes_loaded_at(object, start);
             size_t size = segment->p_memsz < loaded ? segment->p_memsz : loaded;
-            entries = (const ElfW(Dyn) *)start;
+            entries = (const elf_dynamic *)start;
             count = size / sizeof(*entries);
         }
     }
-    const ElfW(Dyn) *symbols = dynamic_entry(entries, count, DT_SYMTAB);
-    const ElfW(Dyn) *strings = dynamic_entry(entries, count, DT_STRTAB);
-    const ElfW(Dyn) *strings_size = dynamic_entry(entries, count, DT_STRSZ);
+    const elf_dynamic *symbols = dynamic_entry(entries, count, DT_SYMTAB);
+    const elf_dynamic *strings = dynamic_entry(entries, count, DT_STRTAB);
+    const elf_dynamic *strings_size = dynamic_entry(entries, count, DT_STRSZ);
     if (symbols == NULL || strings == NULL || strings_size == NULL) {
         return -1;
     }
@@ -150,16 +157,16 @@ dynamic_read(const struct dl_phdr_info *object, struct dynamic *self)
         return -1;
     }
     static const struct {
-        ElfW(Sxword) start, size;
+        elf_tag start, size;
     } tags[3] = {{DT_JMPREL, DT_PLTRELSZ}, {DT_RELA, DT_RELASZ}, {DT_REL, DT_RELSZ}};
-    const ElfW(Dyn) *kind = dynamic_entry(entries, count, DT_PLTREL);
-    self->strides[0] = kind != NULL && kind->d_un.d_val == DT_RELA ? sizeof(ElfW(Rela))
-                                                                   : sizeof(ElfW(Rel));
-    self->strides[1] = sizeof(ElfW(Rela));
-    self->strides[2] = sizeof(ElfW(Rel));
+    const elf_dynamic *kind = dynamic_entry(entries, count, DT_PLTREL);
+    int with_addend = kind != NULL && kind->d_un.d_val == DT_RELA;
+    self->strides[0] = with_addend ? sizeof(elf_rela) : sizeof(elf_rel);
+    self->strides[1] = sizeof(elf_rela);
+    self->strides[2] = sizeof(elf_rel);
     for (size_t i = 0; i < 3; i++) {
-        const ElfW(Dyn) *start = dynamic_entry(entries, count, tags[i].start);
-        const ElfW(Dyn) *size = dynamic_entry(entries, count, tags[i].size);
+        const elf_dynamic *start = dynamic_entry(entries, count, tags[i].start);
+        const elf_dynamic *size = dynamic_entry(entries, count, tags[i].size);
         self->relocations[i] = (struct table){0, 0};
         if (start != NULL && size != NULL && size->d_un.d_val != 0) {
             self->relocations[i] = table_at(object, start->d_un.d_ptr, size->d_un.d_val);
@@ -172,10 +179,10 @@ dynamic_read(const struct dl_phdr_info *object, struct dynamic *self)
 static const char *
 import_name(const struct dynamic *self, size_t index)
 {
-    if (index >= self->symbols.size / sizeof(ElfW(Sym))) {
+    if (index >= self->symbols.size / sizeof(elf_symbol)) {
         return NULL;
     }
-    const ElfW(Sym) *symbol = (const ElfW(Sym) *)self->symbols.start + index;
+    const elf_symbol *symbol = (const elf_symbol *)self->symbols.start + index;
     if (symbol->st_shndx != SHN_UNDEF || symbol->st_name >= self->strings.size) {
         return NULL;
     }
@@ -194,8 +201,8 @@ got_visit(const struct dl_phdr_info *object,
         uintptr_t at = dynamic.relocations[i].start;
         uintptr_t end = at + dynamic.relocations[i].size;
         for (; at < end; at += dynamic.strides[i]) {
-            /* ElfW(Rela) begins like ElfW(Rel); the addend is of no interest. */
-            const ElfW(Rel) *relocation = (const ElfW(Rel) *)at;
+            /* elf_rela begins like elf_rel; the addend is of no interest. */
+            const elf_rel *relocation = (const elf_rel *)at;
             size_t type = RELOCATION_TYPE(relocation->r_info);
             if (type != JUMP_SLOT && type != GLOB_DAT && type != ABSOLUTE) {
                 continue;
@@ -216,7 +223,7 @@ page_protection(const struct dl_phdr_info *object, uintptr_t address, uintptr_t 
 {
     int protection = PROT_NONE;
     for (size_t i = 0; i < object->dlpi_phnum; i++) {
-        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        const elf_segment *segment = &object->dlpi_phdr[i];
         uintptr_t start = object->dlpi_addr + segment->p_vaddr;
         uintptr_t end = start + segment->p_memsz;
         if (segment->p_type == PT_GNU_RELRO && address >= (start & -page_size)
@@ -246,8 +253,8 @@ got_exchange(const struct dl_phdr_info *object, uintptr_t *entry, uintptr_t expe
     if (read_only && mprotect(page, page_size, protection | PROT_WRITE) < 0) {
         return -1;
     }
-    int done = __atomic_compare_exchange_n(entry, &expected, value, 0, __ATOMIC_SEQ_CST,
-                                           __ATOMIC_RELAXED);
+    int done =
+        __atomic_compare_exchange_n(entry, &expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
     if (read_only) {
         mprotect(page, page_size, protection);
     }

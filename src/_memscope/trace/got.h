@@ -9,7 +9,7 @@
 #ifndef MEMSCOPE_GOT_H
 #define MEMSCOPE_GOT_H
 
-#if defined(__linux__) && defined(__ELF__)                                                \
+#if defined(__linux__) && defined(__ELF__) \
     && (defined(__x86_64__) || defined(__i386__) || defined(__aarch64__) || defined(__arm__))
 #  define GOT_SUPPORTED 1
 #else
@@ -32,8 +32,7 @@ int got_contains(const struct dl_phdr_info *object, uintptr_t address);
  * hold an address inside the object until the first call.  One pass over the
  * object's relocations. */
 void got_visit(const struct dl_phdr_info *object,
-               void (*found)(uintptr_t *entry, const char *name, int lazy, void *arg),
-               void *arg);
+               void (*found)(uintptr_t *entry, const char *name, int lazy, void *arg), void *arg);
 
 static inline uintptr_t
 got_read(const uintptr_t *entry)

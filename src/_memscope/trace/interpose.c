@@ -75,11 +75,12 @@ static struct {
     int handles_fork;           /* under `lock` */
 } interposition = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
-    .patches = {
-        .rules = rules,
-        .rule_count = sizeof(rules) / sizeof(rules[0]),
-        .cpython = FUNCTION(Py_IsInitialized),
-    },
+    .patches =
+        {
+            .rules = rules,
+            .rule_count = sizeof(rules) / sizeof(rules[0]),
+            .cpython = FUNCTION(Py_IsInitialized),
+        },
 };
 
 static int
@@ -148,8 +149,7 @@ after_fork(void)
 const char *
 interpose_unsupported(void)
 {
-    if (PyTraceMalloc_Track == NULL || PyTraceMalloc_Untrack == NULL
-        || Py_IsInitialized == NULL) {
+    if (PyTraceMalloc_Track == NULL || PyTraceMalloc_Untrack == NULL || Py_IsInitialized == NULL) {
         return "This interpreter does not export PyTraceMalloc_Track, so blocks that extensions "
                "report through it are not seen.";
     }
@@ -163,8 +163,7 @@ interpose_install(const struct interpose_callbacks *callbacks)
         return -1;
     }
     enter();
-    const struct interpose_callbacks *before =
-        atomic_exchange(&interposition.callbacks, callbacks);
+    const struct interpose_callbacks *before = atomic_exchange(&interposition.callbacks, callbacks);
     int result = patches_apply(&interposition.patches);
     if (result < 0) {
         atomic_store(&interposition.callbacks, before);
@@ -248,8 +247,14 @@ interpose_install(const struct interpose_callbacks *callbacks)
     return -1;
 }
 
-void interpose_rescan(void) {}
-void interpose_remove(void) {}
+void
+interpose_rescan(void)
+{
+}
+void
+interpose_remove(void)
+{
+}
 
 size_t
 interpose_count(void)

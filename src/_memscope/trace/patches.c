@@ -150,8 +150,8 @@ collect_object(struct dl_phdr_info *object, size_t size, void *arg)
         set_met(self, self->known != 0);
     }
     if (walk->position > self->known && !got_contains(object, (uintptr_t)collect_object)) {
-        walk->where = got_contains(object, (uintptr_t)self->cpython) ? IN_CPYTHON
-                                                                     : OUTSIDE_CPYTHON;
+        int is_cpython = got_contains(object, (uintptr_t)self->cpython);
+        walk->where = is_cpython ? IN_CPYTHON : OUTSIDE_CPYTHON;
         got_visit(object, collect_entry, walk);
     }
     return walk->full;
@@ -175,8 +175,7 @@ write_object(struct dl_phdr_info *object, size_t size, void *arg)
             continue;
         }
         uintptr_t value = got_read(patch->slot);
-        if (value == (uintptr_t)patch->rule->from
-            || (patch->lazy && got_contains(object, value))) {
+        if (value == (uintptr_t)patch->rule->from || (patch->lazy && got_contains(object, value))) {
             patch->original = value;
             got_exchange(object, patch->slot, value, replacement(patch));
         }
@@ -242,7 +241,8 @@ patches_apply(struct patches *self)
         dl_iterate_phdr(collect_object, &walk);
         while (walk.full) {
             if (mem_grow((void **)&self->entries, &self->capacity, self->capacity + 8,
-                         sizeof(*self->entries)) < 0) {
+                         sizeof(*self->entries))
+                < 0) {
                 return -1;
             }
             walk = (struct walk){.patches = self};
