@@ -15,7 +15,7 @@ SANITIZE = environ.get("MEMSCOPE_SANITIZE", "0") != "0"
 DEBUG = SANITIZE or environ.get("MEMSCOPE_DEBUG", "0") != "0"
 WERROR = DEBUG or environ.get("MEMSCOPE_WERROR", "0") != "0"
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"] * SANITIZE
-FLAGS = ["-std=c11", "-D_DEFAULT_SOURCE", "-Wall", "-Wextra", "-fvisibility=hidden"]
+FLAGS = ["-std=c11", "-D_DEFAULT_SOURCE", "-Wall", "-Wextra", "-fvisibility=hidden", "-fno-plt"]
 FLAGS += ["-Werror"] * WERROR + SANITIZERS
 FLAGS += ["-O1", "-g", "-fno-omit-frame-pointer", "-UNDEBUG"] if DEBUG else ["-O2"]
 MSVC_FLAGS = ["/std:c11", "/W3", *["/WX"] * WERROR, *(["/Od", "/UNDEBUG"] if DEBUG else ["/O2"])]
