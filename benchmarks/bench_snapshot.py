@@ -7,7 +7,6 @@ import argparse
 import ctypes
 import gc
 import importlib
-import mmap
 import sys
 import tempfile
 import time
@@ -31,6 +30,9 @@ from benchmarks._harness import (
 _PRODUCTS = ("memscope", "tracemalloc")
 _LINES = 20
 _FANOUT = 10
+# Snapshots whose time does not count: a virtual machine gets each page of memory from its host
+# at the first touch ever, which takes ten times as long as an ordinary page fault.
+_WARM = 3
 
 
 class Memory:
@@ -51,18 +53,6 @@ class Memory:
     def rss_peak(self) -> int:
         """Highest number of resident bytes since ``reset_peak``."""
         return _status("VmHWM")
-
-    def touch(self, size: int) -> None:
-        """Use this much memory once and give it back.
-
-        A virtual machine gets its memory from the host at the first touch, which takes
-        ten times as long as a page fault; whoever runs first must not pay for it.
-        """
-        with mmap.mmap(-1, size) as region:
-            if hasattr(mmap, "MADV_HUGEPAGE"):
-                region.madvise(mmap.MADV_HUGEPAGE)
-            for page in range(0, size, mmap.PAGESIZE):
-                region[page] = 1
 
     def malloc(self) -> int:
         """Bytes handed out by libc's malloc, large blocks included."""
@@ -182,16 +172,16 @@ def _own_account(tool: str) -> Callable[[], int]:
 def questions(product: str, frames: int, blocks: int, repeats: int) -> dict[str, list[float]]:
     """In a child: CPU seconds of each question to ``blocks`` traces, and bytes a snapshot takes.
 
-    Tracing is off while the questions are asked, so that what is timed is the
-    question and not the tracing of its answer.  Each repeat asks snapshots of its
-    own, so that nothing an earlier question has computed can answer it.
+    Snapshots are timed one after another, each dropped before the next.  Tracing is
+    off while the questions are asked, so that what is timed is the question and not
+    the tracing of its answer.  Each repeat asks snapshots of its own, so that nothing
+    an earlier question has computed can answer it.
     """
     tracer: Any = importlib.import_module(product)
     fill = _call_paths()
     extra = blocks // 10
     kept: list[object] = [None] * (blocks + extra)
     memory = Memory()
-    memory.touch(1 << 30)
     # Two patterns that have to look at every trace: the application, without the
     # importlib frames that tracemalloc's own documentation filters out.
     filters = [tracer.Filter(True, "/srv/*"), tracer.Filter(False, "<frozen importlib._bootstrap>")]
@@ -204,22 +194,21 @@ def questions(product: str, frames: int, blocks: int, repeats: int) -> dict[str,
         found.setdefault(name, []).append(time.process_time() - start)
         return result
 
-    def take() -> Any:
-        gc.collect()
-        memory.reset_peak()
-        before = memory.rss()
-        snapshot = timed("take_snapshot", tracer.take_snapshot)
-        found.setdefault("extra", []).append(memory.rss() - before)
-        found.setdefault("extra peak", []).append(memory.rss_peak() - before)
-        _expect(
-            len(snapshot.traces) >= blocks,
-            f"{product} kept {len(snapshot.traces)} of {blocks} traces",
-        )
-        return snapshot
-
     tracer.start(frames)
     fill(kept, 0, blocks)
-    bases = [take() for _ in range(repeats)]
+    gc.collect()
+    memory.reset_peak()
+    before = memory.rss()
+    for _ in range(_WARM + repeats):
+        snapshot = timed("take_snapshot", tracer.take_snapshot)
+        found.setdefault("held", []).append(memory.rss() - before)
+        held = len(snapshot.traces)
+        _expect(held >= blocks, f"{product} kept {held} of {blocks} traces")
+        del snapshot
+    del found["take_snapshot"][:_WARM]
+    found["peak"] = [memory.rss_peak() - before]
+    found["left"] = [memory.rss() - before]
+    bases = [tracer.take_snapshot() for _ in range(repeats)]
     fill(kept, blocks, blocks + extra)
     grown = [tracer.take_snapshot() for _ in range(repeats)]
     tracer.stop()
@@ -311,6 +300,26 @@ def memory_report(options: Options, blocks: int, rounds: int) -> Report:
     return Report([table], [figure], [], {"memory": raw})
 
 
+_ASKED = (
+    "take_snapshot",
+    "statistics('lineno')",
+    "statistics('traceback')",
+    "compare_to('lineno')",
+    "filter_traces",
+    "save",
+    "load",
+)
+_WEIGHED = {
+    "held": "resident memory while a snapshot lives",
+    "peak": "at the peak of taking it",
+    "left": "after the last was dropped",
+    "file": "saved file",
+}
+
+Found = dict[str, Sample]
+"""Question -> seconds; or what was weighed -> bytes."""
+
+
 def question_report(options: Options, blocks: int, rounds: int, repeats: int) -> Report:
     """Time of each question at 1 and 25 frames, for both tools."""
     raw: dict[str, dict[str, list[float]]] = {}
@@ -318,76 +327,62 @@ def question_report(options: Options, blocks: int, rounds: int, repeats: int) ->
         for frames in (1, 25):
             for product in rotated(_PRODUCTS, turn):
                 progress(f"questions: {product}, {frames} frames")
-                found = run_child(
-                    options,
-                    questions,
-                    product=product,
-                    frames=frames,
-                    blocks=blocks,
-                    repeats=repeats,
-                    timeout=1200,
-                )
+                asked = {"product": product, "frames": frames, "blocks": blocks, "repeats": repeats}
+                found = run_child(options, questions, timeout=1200, **asked)
                 into = raw.setdefault(f"{product}-{frames}", {})
                 for name, values in found.items():
                     into.setdefault(name, []).extend(values)
-
-    def median(product: str, frames: int, name: str) -> float:
-        return Sample(tuple(raw[f"{product}-{frames}"][name])).median
-
     report = Report(raw={"questions": raw})
-    asked = [
-        "take_snapshot",
-        "statistics('lineno')",
-        "statistics('traceback')",
-        "compare_to('lineno')",
-        "filter_traces",
-        "save",
-        "load",
-    ]
     for frames in (1, 25):
-        plural = "frame" if frames == 1 else "frames"
-        table = Table(
-            f"CPU milliseconds (quartiles) at {blocks:,} live traces, {frames} {plural}",
-            ["question", *_PRODUCTS, "factor"],
-        )
-        for name in asked:
-            cells = [name]
-            for product in _PRODUCTS:
-                sample = Sample(tuple(raw[f"{product}-{frames}"][name]))
-                first, third = sample.quartiles
-                cells.append(f"{sample.median * 1e3:.1f} ({first * 1e3:.1f}-{third * 1e3:.1f})")
-            factor = median("tracemalloc", frames, name) / median("memscope", frames, name)
-            table.rows.append([*cells, f"{factor:.0f}x"])
-        for name, title in (
-            ("extra", "memory kept"),
-            ("extra peak", "memory at the peak"),
-            ("file", "saved file"),
-        ):
-            values = [median(product, frames, name) for product in _PRODUCTS]
-            title = title if name == "file" else f"take_snapshot: {title}"
-            row = [
-                title,
-                *(f"{value / 1e6:.1f} MB" for value in values),
-                f"{values[1] / values[0]:.0f}x",
-            ]
-            table.rows.append(row)
-        report.tables.append(table)
-        peers = {"tracemalloc": median("tracemalloc", frames, "take_snapshot") * 1e3}
-        mine = median("memscope", frames, "take_snapshot") * 1e3
-        where = f"at {blocks:,} traces, {frames} {plural}"
-        report.figures.append(Figure(f"take_snapshot {where}", mine, 10, "at most", "ms", peers))
-        peers = {"tracemalloc": median("tracemalloc", frames, "extra peak") / 1e6}
-        mine = median("memscope", frames, "extra peak") / 1e6
-        report.figures.append(
-            Figure(f"take_snapshot {where}: extra memory", mine, 20, "at most", "MB", peers)
-        )
-        for name in ("statistics('lineno')", "compare_to('lineno')", "filter_traces"):
-            factor = median("tracemalloc", frames, name) / median("memscope", frames, name)
-            figure = Figure(
-                f"{name} {where}: faster", factor, 20, "at least", "x", {"tracemalloc": 1.0}
-            )
-            report.figures.append(figure)
+        by_product = [
+            {name: Sample(tuple(values)) for name, values in raw[f"{product}-{frames}"].items()}
+            for product in _PRODUCTS
+        ]
+        where = f"at {blocks:,} traces, {frames} frame" + "s" * (frames > 1)
+        report.tables.append(_question_table(where, *by_product))
+        report.figures += _question_figures(where, *by_product)
     return report
+
+
+def _question_table(where: str, mine: Found, peer: Found) -> Table:
+    table = Table(f"CPU milliseconds (quartiles) {where}", ["question", *_PRODUCTS, "factor"])
+    for name in _ASKED:
+        cells = [name]
+        for sample in (mine[name], peer[name]):
+            first, third = sample.quartiles
+            cells.append(f"{sample.median * 1e3:.1f} ({first * 1e3:.1f}-{third * 1e3:.1f})")
+        table.rows.append([*cells, f"{peer[name].median / mine[name].median:.0f}x"])
+    for name, title in _WEIGHED.items():
+        weights = (max(mine[name].values), max(peer[name].values))
+        table.rows.append([title, *(f"{weight / 1e6:.1f} MB" for weight in weights), ""])
+    return table
+
+
+def _question_figures(where: str, mine: Found, peer: Found) -> list[Figure]:
+    name = "take_snapshot"
+    figures = [
+        Figure(
+            f"{name} {where}",
+            mine[name].median * 1e3,
+            10,
+            "at most",
+            "ms",
+            {"tracemalloc": peer[name].median * 1e3},
+        ),
+        Figure(
+            f"{name} {where}: extra memory",
+            max(mine["peak"].values) / 1e6,
+            20,
+            "at most",
+            "MB",
+            {"tracemalloc": max(peer["peak"].values) / 1e6},
+        ),
+    ]
+    for name in ("statistics('lineno')", "compare_to('lineno')", "filter_traces"):
+        factor = peer[name].median / mine[name].median
+        title = f"{name} {where}: times faster"
+        figures.append(Figure(title, factor, 20, "at least", "x", {"tracemalloc": 1.0}))
+    return figures
 
 
 def benchmark(options: Options, chosen: argparse.Namespace) -> Report:

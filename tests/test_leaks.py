@@ -79,6 +79,7 @@ def damaged_files() -> None:
 CALLS: dict[str, Callable[[], object]] = {
     "start": session,
     "start with total_nframe": lambda: (_memscope.start(3, total_nframe=True), _memscope.stop()),
+    "start with reuse": lambda: (_memscope.start(3, reuse=True), [[] for _ in range(99)], _memscope.stop()),
     "start out of range": lambda: raises(lambda: _memscope.start(0)),
     "start of the wrong type": lambda: raises(lambda: _memscope.start("x")),  # type: ignore[arg-type]
     "stop": lambda: (_memscope.start(), _memscope.stop()),

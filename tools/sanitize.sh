@@ -16,9 +16,13 @@ cd "$tree"
 MEMSCOPE_SANITIZE=1 tools/env.sh "$python" .venv test
 .venv/bin/python tests/ext/build.py
 
-# Not run: a test of memory that stays bounded because addresses are used again.  The
-# sanitizer keeps freed memory back, so that they are not.
-left_out=eval_loops_stay_bounded
+# Not run, for what the sanitizer itself does:
+#   memory is held back when freed, so addresses are not used again and stay no bounded set;
+left_out="not eval_loops_stay_bounded"
+#   its malloc puts space between small blocks, and the shadow pays by the page;
+left_out_malloc="$left_out and not test_own_memory_is_counted_and_given_back"
+#   its malloc stays locked in the child of a fork that caught another thread inside it.
+left_out_malloc+=" and not fork_from_c and not fork_while_threads_allocate"
 
 # Their run times come first: the C++ one, or the sanitizer finds no __cxa_throw.
 LD_PRELOAD="$(realpath "$(cc -print-file-name=libasan.so)") libstdc++.so.6"
@@ -26,7 +30,8 @@ export LD_PRELOAD
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:abort_on_error=1:handle_segv=0
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export MEMSCOPE_TEST_TIMEOUT=600 MEMSCOPE_EXAMPLES=30
-for allocator in pymalloc malloc; do
-    printf '\n### PYTHONMALLOC=%s\n' $allocator
-    PYTHONMALLOC=$allocator .venv/bin/python -m pytest -q -n "$(nproc)" -k "not $left_out" "$@"
-done
+
+printf '\n### PYTHONMALLOC=pymalloc\n'
+PYTHONMALLOC=pymalloc .venv/bin/python -m pytest -q -n "$(nproc)" -k "$left_out" "$@"
+printf '\n### PYTHONMALLOC=malloc\n'
+PYTHONMALLOC=malloc .venv/bin/python -m pytest -q -n "$(nproc)" -k "$left_out_malloc" "$@"

@@ -141,9 +141,10 @@ def decode(data: bytes) -> tuple[dict[str, Any], list[Any]]:
     reader = readers["FUNC"]
     functions = [(0, 0)] + [(reader.varint(), reader.varint()) for _ in range(reader.varint())]
     reader = readers["NODE"]
-    nodes: list[Any] = [(0, 0, 0)]
-    for number in range(1, reader.varint() + 1):
-        nodes.append((number - reader.varint(), reader.varint(), reader.varint()))
+    nodes = [(0, 0, 0)] + [
+        (number - reader.varint(), reader.varint(), reader.varint())
+        for number in range(1, reader.varint() + 1)
+    ]
     reader = readers["SITE"]
     sites = [(reader.varint(), *reader.take(2)) for _ in range(reader.varint())]
 

@@ -82,10 +82,10 @@ def __getattr__(name: str) -> ModuleType:
     raise AttributeError(name)
 
 
-def quick_start(nframe: int = 1) -> None:
+def quick_start(nframe: int = 1, **options: bool) -> None:
     """start() without the price of collecting what was there before."""
     gc.freeze()
-    m.start(nframe)
+    m.start(nframe, **options)
 
 
 def rows(size: int | None = None, domain: int = 0) -> dict[int, tuple[Any, ...]]:

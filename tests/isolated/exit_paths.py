@@ -61,6 +61,7 @@ WAYS: dict[str, tuple[str, int]] = {
     "Py_FinalizeEx with foreign threads": ("ext.hammer_start(3, 64, 3000, 256); ext.finalize()", 0),
     "exit() from C": ("ext.c_exit(True)", 0),
     "exit() from C without the GIL": ("daemons(2); ext.c_exit(False)", 0),
+    "daemon threads, objects from free lists": ("m.stop(); m.start(5, reuse=True); daemons(4)", 0),
     "exit() from C, other threads": ("ext.hammer_start(4, 64, 3000, 256); ext.c_exit(False)", 0),
 }
 

@@ -56,7 +56,7 @@ with threads(1, with_profile), threads(1, with_trace), threads(1, with_monitorin
         quick_start(20)
         exercise(5)
         m.stop()
-    quick_start(20)
+    quick_start(20, reuse=True)
     for _ in deadline(1.5):
         m.take_snapshot()
 m.clear_traces()

@@ -23,7 +23,7 @@ sys.setswitchinterval(1e-4)
 ext.hammer_start(4, 64, 3000, 512)
 with threads(8, work):
     for cycle in deadline(3):
-        quick_start(1 + cycle % 30)
+        quick_start(1 + cycle % 30, total_nframe=cycle % 4 == 1, reuse=cycle % 2 == 1)
         if cycle % 7 == 0:
             m.take_snapshot()
         elif cycle % 7 == 1:

@@ -1,10 +1,12 @@
 """Interpreters that share our GIL are created, allocate while traced, and are destroyed."""
 
+import sys
+
 from _support import WATCHED, exercise, ext, m, quick_start, rows
 
 CODE = f"""
 import sys
-sys.path[:0] = {[path for path in __import__("sys").path]!r}
+sys.path[:0] = {sys.path!r}
 kept = [[i, str(i), {{i: i}}] for i in range(2000)]
 class Thing: pass
 kept += [Thing() for _ in range(200)]
@@ -12,17 +14,16 @@ exec(compile("def f():\\n\\n\\n    return bytearray(7918)", "<inside>", "exec"))
 kept.append(f())
 """
 
-for own_gil in (False,):
-    for cycle in range(15):
-        quick_start(1 + cycle)
-        assert ext.run_in_subinterp(CODE, own_gil) == 0
-        block = ext.malloc(2, WATCHED)
-        assert set(rows(WATCHED)) == {block}
-        # The interpreter is gone, its blocks too.
-        assert not [trace for trace in rows(7919).values() if trace[2][0][0] == "<inside>"]
-        ext.free(2, block)
-        m.stop()
-        assert ext.run_in_subinterp(CODE, own_gil) == 0
+for cycle in range(15):
+    quick_start(1 + cycle, reuse=cycle % 2 == 1)
+    assert ext.run_in_subinterp(CODE, False) == 0
+    block = ext.malloc(2, WATCHED)
+    assert set(rows(WATCHED)) == {block}
+    # The interpreter is gone, its blocks too.
+    assert not [trace for trace in rows(7919).values() if trace[2][0][0] == "<inside>"]
+    ext.free(2, block)
+    m.stop()
+    assert ext.run_in_subinterp(CODE, False) == 0
 
 # Started before, stopped and started again inside, asked from outside.
 m.start(3)

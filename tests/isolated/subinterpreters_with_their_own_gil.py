@@ -24,7 +24,7 @@ def inside(stopped: Callable[[], bool]) -> None:
 
 
 for cycle in range(3):
-    quick_start(1 + 10 * cycle)
+    quick_start(1 + 10 * cycle, reuse=cycle == 1)
     with threads(4, inside):
         for _ in deadline(1.2):
             blocks = {ext.malloc(i % 3, 7919): i % 3 for i in range(300)}
@@ -40,8 +40,8 @@ for cycle in range(3):
 
 # start() and stop() while they run.
 with threads(3, inside):
-    for _ in deadline(1.2):
-        quick_start(2)
+    for i in deadline(1.2):
+        quick_start(1 + i % 3, reuse=i % 2 == 1)
         exercise(20)
         m.stop()
 

@@ -405,6 +405,28 @@ def test_start_empties_the_free_lists(tracer: ModuleType) -> None:
     assert {tracer.get_object_traceback(thing)[0][0] for thing in things} == {(__file__, line)}
 
 
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="PyRefTracer came with CPython 3.13")
+@pytest.mark.parametrize("nframe", [1, 3])
+def test_reuse_finds_the_new_owner(tracer: ModuleType, nframe: int) -> None:
+    """An object made from a free list belongs to the line that made it, not to the block's first."""
+    gc.collect()
+    tracer.start(nframe, reuse=True)
+    if tracer.status()["ref_tracer"] != "on":
+        pytest.skip(f"the reference tracer is {tracer.status()['ref_tracer']}")
+    thing: object = []
+    thing = None
+    thing = []
+    assert tracer.get_object_traceback(thing)[0][0] == (__file__, sys._getframe().f_lineno - 1)
+    things = [[i] for i in range(60)]
+    addresses = {id(thing) for thing in things}
+    del things
+    again = [[i] for i in range(60)]
+    line = sys._getframe().f_lineno - 1
+    reused = [thing for thing in again if id(thing) in addresses]
+    assert reused, "this interpreter keeps no lists"
+    assert {tracer.get_object_traceback(thing)[0][0] for thing in again} == {(__file__, line)}
+
+
 # ------------------------------------------------------------- domains, extensions
 
 

@@ -38,17 +38,26 @@ mem_refuses(void)
     return 0;
 }
 
+/* Blocks this large come straight from the system and go straight back.  From
+ * the C library's heap they would stay with the process, and raise the size up
+ * to which glibc serves the program's own requests there (mallopt(3),
+ * M_MMAP_THRESHOLD). */
+#define MAPPED ((size_t)128 << 10)
+
 static void *
 mem_new(size_t count, size_t size, int zeroed)
 {
     if (size != 0 && count > (PTRDIFF_MAX - HEADER) / size) {
         return NULL;
     }
-    if (mem_refuses()) {
-        return NULL;
-    }
     size_t total = count * size + HEADER;
-    char *block = zeroed ? calloc(1, total) : malloc(total);
+    char *block = NULL;
+    if (total >= MAPPED) {
+        block = mem_map(total);
+    }
+    else if (!mem_refuses()) {
+        block = zeroed ? calloc(1, total) : malloc(total);
+    }
     if (block == NULL) {
         return NULL;
     }
@@ -79,7 +88,12 @@ mem_free(void *block)
     size_t total;
     memcpy(&total, start, sizeof(total));
     mem_account(-(ptrdiff_t)total);
-    free(start);
+    if (total >= MAPPED) {
+        mem_unmap(start, total);
+    }
+    else {
+        free(start);
+    }
 }
 
 int

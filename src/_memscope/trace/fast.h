@@ -4,8 +4,8 @@
  * the common one, without a call: one frame is wanted, the gate is biased, the
  * newest frame runs Python code from a call site in the cache, and the page
  * has an empty slot of the right width.  It gives up before it has changed
- * anything.  About 30 instructions on GCC; the difference between 1.2 and 1.6
- * times the untraced time of an allocation-heavy loop. */
+ * anything.  About 100 instructions to record a block and 60 to forget it, the
+ * hooks included: less than half of what the general path takes. */
 #ifndef MEMSCOPE_FAST_H
 #define MEMSCOPE_FAST_H
 

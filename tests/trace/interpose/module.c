@@ -15,12 +15,16 @@ static int (*volatile untrack_function)(unsigned int, uintptr_t) = PyTraceMalloc
 #endif
 
 #ifdef SLOW
-#include <unistd.h>
+#  include <unistd.h>
+
+extern void in_constructor(void);
+
 /* Keeps the dynamic loader busy in the thread that loads this module. */
 __attribute__((constructor)) static void
 slow(void)
 {
     usleep(300 * 1000);
+    in_constructor();
 }
 #endif
 
