@@ -24,6 +24,7 @@ MSVC_FLAGS = ["/std:c11", "/W3", *["/WX"] * WERROR, *(["/Od", "/UNDEBUG"] if DEB
 class BuildExt(build_ext):
     def build_extension(self, ext):
         """Compile the files in parallel: setuptools' own --parallel is by extension."""
+        ext.define_macros = [("MEMSCOPE_VERSION", f'"{self.distribution.get_version()}"')]
         ext.extra_compile_args = MSVC_FLAGS if self.compiler.compiler_type == "msvc" else FLAGS
         one, pool = self.compiler.compile, ThreadPoolExecutor()
         self.compiler.compile = lambda files, **options: [

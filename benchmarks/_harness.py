@@ -28,11 +28,13 @@ from typing import Any, Literal
 
 ROOT = Path(__file__).resolve().parent.parent
 _MARK = "@result "
-# An installed memscope comes before the source tree: the tree is last on the path.
+# Of two packages called `benchmarks` the child takes this one, but an installed memscope
+# comes before the source tree's, which may not be built.
 _BOOT = """\
 import sys
-sys.path.append({root!r})
+sys.path.insert(0, {root!r})
 from benchmarks._harness import child_main
+sys.path.append(sys.path.pop(0))
 child_main()
 """
 
@@ -159,18 +161,23 @@ def run_child(
     Raises:
         ChildError: The child failed, was too slow or printed no result.
     """
-    command = [
+    command = child_command(options, target, **arguments)
+    pinned = pinned and options.pin
+    return json.loads(run_command(command, pinned=pinned, timeout=timeout, mark=_MARK))
+
+
+def child_command(options: Options, target: Callable[..., Any], **arguments: Any) -> list[str]:
+    """The command that calls ``target(**arguments)`` and prints its result."""
+    # A benchmark run with -m is called __main__ here; a child must import it by its name.
+    module = Path(target.__code__.co_filename).stem
+    return [
         *options.python,
         "-P",
         "-c",
         _BOOT.format(root=str(ROOT)),
-        # A benchmark run with -m is called __main__ here; a child must import it by its name.
-        f"benchmarks.{Path(target.__code__.co_filename).stem}:{target.__name__}",
+        f"benchmarks.{module}:{target.__name__}",
         json.dumps(arguments),
     ]
-    return json.loads(
-        run_command(command, pinned=pinned and options.pin, timeout=timeout, mark=_MARK)
-    )
 
 
 def run_command(command: Sequence[str], *, pinned: bool, timeout: float, mark: str = "") -> str:

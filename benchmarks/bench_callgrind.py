@@ -15,11 +15,11 @@ from typing import Any
 
 from benchmarks import tools
 from benchmarks._harness import (
-    ROOT,
     ChildError,
     Options,
     Report,
     Table,
+    child_command,
     main,
     progress,
     run_command,
@@ -35,21 +35,15 @@ KERNELS = {
 """Each makes some blocks for each item of ``block`` and drops them again."""
 
 _DEPTH = 20
-_BOOT = """\
-import sys
-sys.path.append({root!r})
-from benchmarks.bench_callgrind import count
-count(*sys.argv[1:])
-"""
 
 
-def count(tool: str, kernel: str, items: str, rounds: str) -> None:
+def count(tool: str, kernel: str, items: int, rounds: int) -> None:
     """Under callgrind: run a kernel at a stack of some 20 frames, then leave at once.
 
     The statement is compiled with fixed names so that its cost is the kernel's alone.
     """
     tools.start(tool)
-    block = range(1000, 1000 + int(items))
+    block = range(1000, 1000 + items)
     space: dict[str, Any] = {"block": block}
     exec(compile(f"def run():\n    return {KERNELS[kernel]}\n", "<kernel>", "exec"), space)
     run = space["run"]
@@ -58,7 +52,7 @@ def count(tool: str, kernel: str, items: str, rounds: str) -> None:
         if frames:
             descend(frames - 1)
             return
-        for _ in range(int(rounds)):
+        for _ in range(rounds):
             run()
 
     descend(_DEPTH)
@@ -74,14 +68,7 @@ def instructions(options: Options, tool: str, kernel: str, items: int, rounds: i
         "valgrind",
         "--tool=callgrind",
         "--callgrind-out-file=/dev/null",
-        *options.python,
-        "-P",
-        "-c",
-        _BOOT.format(root=str(ROOT)),
-        tool,
-        kernel,
-        str(items),
-        str(rounds),
+        *child_command(options, count, tool=tool, kernel=kernel, items=items, rounds=rounds),
     ]
     output = run_command(command, pinned=options.pin, timeout=900)
     match = re.search(r"Collected : (\d+)", output)

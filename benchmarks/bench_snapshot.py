@@ -327,8 +327,15 @@ def question_report(options: Options, blocks: int, rounds: int, repeats: int) ->
         for frames in (1, 25):
             for product in rotated(_PRODUCTS, turn):
                 progress(f"questions: {product}, {frames} frames")
-                asked = {"product": product, "frames": frames, "blocks": blocks, "repeats": repeats}
-                found = run_child(options, questions, timeout=1200, **asked)
+                found = run_child(
+                    options,
+                    questions,
+                    timeout=1200,
+                    product=product,
+                    frames=frames,
+                    blocks=blocks,
+                    repeats=repeats,
+                )
                 into = raw.setdefault(f"{product}-{frames}", {})
                 for name, values in found.items():
                     into.setdefault(name, []).extend(values)

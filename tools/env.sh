@@ -104,9 +104,11 @@ if [ "$(fact 'all(map(importlib.util.find_spec, ("venv", "ensurepip")))')" = Fal
     [ "$of_system" = False ] || needed+=("python$version-venv")
 fi
 command -v dot >/dev/null || wanted+=(graphviz)
-if [[ " ${groups[*]} " == *" test "* ]] && [ "$of_system" = True ] \
-    && [ "$(fact 'importlib.util.find_spec("test.test_tracemalloc")')" = None ]; then
-    wanted+=("libpython$version-testsuite")
+if [[ " ${groups[*]} " == *" test "* ]]; then
+    compgen -G '/usr/lib/*/libjemalloc.so.2' >/dev/null || wanted+=(libjemalloc2)
+    if [ "$of_system" = True ] && [ "$(fact 'importlib.util.find_spec("test.test_tracemalloc")')" = None ]; then
+        wanted+=("libpython$version-testsuite")
+    fi
 fi
 
 if [ ${#needed[@]} -gt 0 ] && [ ${#apt[@]} -gt 0 ]; then

@@ -60,16 +60,19 @@ def outcomes(report: Path) -> Outcomes:
     return found
 
 
-def run(modules: list[str], nframe: int, jobs: int) -> tuple[Outcomes, float]:
-    """Every outcome, and the seconds it took.  A process that dies leaves tests out."""
-    paths = [str(SITE), str(ROOT)]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
+def environment(nframe: int) -> dict[str, str]:
+    """What a test process starts in: tools/regrtest_site reads the number of frames."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    return {
+        **kept,
+        "PYTHONPATH": os.pathsep.join([str(SITE), str(ROOT)]),
         "PYTHONHASHSEED": "0",
         "MEMSCOPE_REGRTEST_NFRAME": str(nframe),
     }
-    environment.pop("PYTEST_VERSION", None)
+
+
+def run(modules: list[str], nframe: int, jobs: int) -> tuple[Outcomes, float]:
+    """Every outcome, and the seconds it took.  A process that dies leaves tests out."""
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as directory:
         report = Path(directory) / "report.xml"
@@ -77,7 +80,7 @@ def run(modules: list[str], nframe: int, jobs: int) -> tuple[Outcomes, float]:
         command += [f"--junit-xml={report}", *modules]
         done = subprocess.run(
             command,
-            env=environment,
+            env=environment(nframe),
             cwd=directory,
             capture_output=True,
             text=True,
@@ -90,6 +93,17 @@ def run(modules: list[str], nframe: int, jobs: int) -> tuple[Outcomes, float]:
     for line in re.findall(r"^\d+ tests? failed:\n((?:    .*\n)+)", done.stdout, re.MULTILINE):
         found |= {f"module {name}": "failed" for name in line.split()}
     return found, time.perf_counter() - began
+
+
+def assert_traced(nframe: int) -> None:
+    """That a process of the second run does trace, and one of the first does not."""
+    code = "import sys; print('memscope' in sys.modules and __import__('memscope').is_tracing())"
+    for frames, expected in (0, "False"), (nframe, "True"):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment(frames), capture_output=True, text=True
+        )
+        if done.stdout.strip() != expected:
+            sys.exit(f"tracing with {frames} frames is {done.stdout}{done.stderr}")
 
 
 def module_of(test: str, modules: list[str]) -> str | None:
@@ -123,6 +137,7 @@ def main() -> int:
         print("no test package: nothing compared")
         return 1
 
+    assert_traced(options.nframe)
     off, off_seconds = run(modules, 0, options.jobs)
     on, on_seconds = run(modules, options.nframe, options.jobs)
     different = differences(off, on)

@@ -43,7 +43,7 @@ LINKED = {
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
 
 
-def compile_c(*arguments: str | Path) -> None:
+def compile_c(*arguments: object) -> None:
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if compiler is None:
         pytest.skip("there is no C compiler")

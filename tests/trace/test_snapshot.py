@@ -480,3 +480,30 @@ def test_memory_ends_anywhere() -> None:
         n += 1
     assert n > 50
     assert _memscope.get_tracemalloc_memory() == before
+
+
+class Asks:
+    """Garbage whose finaliser asks the table that is being asked."""
+
+    def __init__(self, table: Columns) -> None:
+        self.me = self
+        self.table = table
+
+    def __del__(self) -> None:
+        self.table.traces()
+
+
+def test_finaliser_asks_meanwhile() -> None:
+    """A collection may run inside any question; the objects handed out stay the same ones."""
+    traces = [(0, i, ((f"{i % 7}.py", i), ("b.py", 2)), None) for i in range(50)]
+    threshold = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        for _ in range(20):
+            table = columns(traces)
+            Asks(table)
+            rows = [table.trace(i) for i in range(50)]
+            assert all(one[2] is two[2] for one, two in zip(rows, table.traces(), strict=True))
+    finally:
+        gc.set_threshold(*threshold)
+    gc.collect()

@@ -175,7 +175,7 @@ PyDoc_STRVAR(to_bytes_doc,
              "\n"
              "The table in memscope's own file format; docs/dump-format.md describes it.\n"
              "\n"
-             "Cost: about 6 bytes a row, and a few more meanwhile.");
+             "Cost: one pass; 3 to 8 bytes a row.");
 
 static PyObject *
 to_bytes(PyObject *object, PyObject *Py_UNUSED(ignored))

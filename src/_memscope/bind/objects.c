@@ -109,6 +109,20 @@ make_chains(struct objects *self)
     return 0;
 }
 
+/* Puts a new object where it is kept, unless making it ran a collection, that
+ * ran a finaliser, and that asked for the same: then the one kept first stays. */
+static PyObject *
+keep(PyObject **kept, PyObject *object)
+{
+    if (*kept == NULL) {
+        *kept = object;
+    }
+    else {
+        Py_XDECREF(object);
+    }
+    return *kept;
+}
+
 static PyObject *
 borrow_frame(struct objects *self, uint32_t number)
 {
@@ -116,7 +130,7 @@ borrow_frame(struct objects *self, uint32_t number)
     if (*frame == NULL) {
         uint64_t key = self->chains.frames[number];
         PyObject *filename = objects_borrow_filename(self, (uint32_t)(key >> 32));
-        *frame = filename != NULL ? objects_new_frame(filename, (uint32_t)key) : NULL;
+        keep(frame, filename != NULL ? objects_new_frame(filename, (uint32_t)key) : NULL);
     }
     return *frame;
 }
@@ -149,6 +163,5 @@ objects_borrow_traceback(struct objects *self, uint32_t node)
         }
         PyTuple_SET_ITEM(frames, i, Py_NewRef(frame));
     }
-    self->tracebacks[number] = objects_untrack(frames);
-    return frames;
+    return keep(&self->tracebacks[number], objects_untrack(frames));
 }

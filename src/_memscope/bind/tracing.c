@@ -297,18 +297,17 @@ static PyObject *
 interposed_modules(void)
 {
     size_t size = interpose_modules(NULL, 0);
-    char *paths = PyMem_RawMalloc(size + 1);
+    char *paths = PyMem_RawCalloc(size + 1, 1);
     PyObject *list = PyList_New(0);
     if (paths == NULL || list == NULL) {
         PyMem_RawFree(paths);
         Py_XDECREF(list);
         return PyErr_NoMemory();
     }
-    size_t filled = interpose_modules(paths, size);
-    if (filled < size) {
-        size = filled;      /* a module has gone in between */
-    }
-    for (size_t at = 0; at < size && list != NULL; at += strlen(paths + at) + 1) {
+    /* Modules come and go in other threads: what did not fit is left out, and
+     * the first empty name ends the list. */
+    interpose_modules(paths, size);
+    for (size_t at = 0; paths[at] != 0 && list != NULL; at += strlen(paths + at) + 1) {
         PyObject *path = PyUnicode_DecodeFSDefault(paths + at);
         if (path == NULL || PyList_Append(list, path) < 0) {
             Py_CLEAR(list);

@@ -351,14 +351,15 @@ static inline uint32_t
 frames_capture(struct traces *traces, struct realm *realm, const struct capture *capture,
                PyThreadState *thread)
 {
-    if (thread == NULL) {
-        return TRACEBACK_UNKNOWN;
-    }
-    uint32_t traceback = capture->nframe == 1
+    uint32_t traceback = thread == NULL ? TRACEBACK_UNKNOWN
+                         : capture->nframe == 1
                              ? capture_newest(traces, realm, thread)
                              : capture_many(traces, realm, capture->nframe, thread);
-    if (!capture->total || traceback == CALLSITE_NONE || traceback == TRACEBACK_UNKNOWN) {
+    if (!capture->total || traceback == CALLSITE_NONE) {
         return traceback;
+    }
+    if (traceback == TRACEBACK_UNKNOWN) {
+        return TRACEBACK_UNKNOWN_TOTAL;
     }
     return add_total(traces, realm, traceback, count_frames(thread));
 }

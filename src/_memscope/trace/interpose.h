@@ -6,10 +6,10 @@
  * runs.
  *
  * Not seen: calls from CPython itself and from memscope; calls before the
- * install; calls through an address that a module got from dlsym or keeps in a
- * variable; modules in another dlmopen namespace.  A library loaded by
- * something else than an import (ctypes, dlopen in C) is covered from the next
- * import of an extension module on, or from interpose_rescan.
+ * install; calls through an address that a module got from dlsym, or copied
+ * before the install; modules in another dlmopen namespace.  A library loaded
+ * by something else than an import (ctypes, dlopen in C) is covered from the
+ * next import of an extension module on, or from interpose_rescan.
  *
  * Threads:  any, with or without the GIL.  No call here may be made from a
  *           callback, under one of the core's locks, or in a signal handler.

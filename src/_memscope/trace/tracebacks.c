@@ -233,10 +233,12 @@ tracebacks_new(void)
     struct text empty = {"", 0, 1};
     struct function function = {TEXT_UNKNOWN, TEXT_EMPTY};
     struct traceback_node node = {0, 1, 0};
+    struct traceback_node total = {TRACEBACK_UNKNOWN, TRACEBACK_TOTAL, 1};
     if (tracebacks_intern_text(self, unknown) != TEXT_UNKNOWN
         || tracebacks_intern_text(self, empty) != TEXT_EMPTY
         || tracebacks_intern_function(self, function) != 1
-        || tracebacks_intern_node(self, node) != TRACEBACK_UNKNOWN) {
+        || tracebacks_intern_node(self, node) != TRACEBACK_UNKNOWN
+        || tracebacks_intern_node(self, total) != TRACEBACK_UNKNOWN_TOTAL) {
         tracebacks_unref(self);
         return NULL;
     }

@@ -54,14 +54,15 @@ struct traceback_node {
     uint32_t lineno;        /* 0 where not known */
 };
 
-/* A tree with one reference.  Function 1, node 1 and text 1 exist from the
- * start: text 1 is "<unknown>", node 1 is the frame ("<unknown>", line 0) that
- * stands for "no Python frame"; text 2 is the empty text. */
+/* A tree with one reference.  These exist from the start: text 1 is "<unknown>",
+ * text 2 the empty text; node 1 is the frame ("<unknown>", line 0) that stands
+ * for "no Python frame", and node 2 says that it is one frame in all. */
 struct tracebacks *tracebacks_new(void);
 void tracebacks_ref(struct tracebacks *self);
 void tracebacks_unref(struct tracebacks *self);
 
 #define TRACEBACK_UNKNOWN 1u
+#define TRACEBACK_UNKNOWN_TOTAL 2u
 #define TEXT_UNKNOWN 1u
 #define TEXT_EMPTY 2u
 

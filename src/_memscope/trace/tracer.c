@@ -199,7 +199,11 @@ static const struct interpose_callbacks callbacks = {track, untrack};
 int
 tracer_check(void)
 {
-    if (!tracer_is_on() || hooks_in_place()) {
+    if (!tracer_is_on()) {
+        return 0;
+    }
+    interpose_rescan();
+    if (hooks_in_place()) {
         return 0;
     }
     int biased = tracer_lock();
