@@ -43,6 +43,13 @@ class ChildError(Exception):
     """A measurement failed; the text says which and why."""
 
 
+class MissingError(ChildError):
+    """A measurement needs something optional that this interpreter has not got."""
+
+
+_OPTIONAL = ("flask", "memray", "pyperformance")
+
+
 @dataclasses.dataclass(frozen=True)
 class Options:
     """What the command line asks for.
@@ -159,6 +166,7 @@ def run_child(
         arguments: JSON values.
 
     Raises:
+        MissingError: The child has not got what it needs.
         ChildError: The child failed, was too slow or printed no result.
     """
     command = child_command(options, target, **arguments)
@@ -184,6 +192,7 @@ def run_command(command: Sequence[str], *, pinned: bool, timeout: float, mark: s
     """Run a command; return its output, or the rest of its last line that starts with ``mark``.
 
     Raises:
+        MissingError: It has not got what it needs.
         ChildError: It failed, was too slow, or has no such line.
     """
     cores = sorted(os.sched_getaffinity(0))
@@ -206,6 +215,9 @@ def run_command(command: Sequence[str], *, pinned: bool, timeout: float, mark: s
     except subprocess.TimeoutExpired as error:
         raise ChildError(f"no result after {timeout:g} s: {shlex.join(command)}") from error
     if done.returncode:
+        for module in _OPTIONAL:
+            if f"No module named {module!r}" in done.stderr:
+                raise MissingError(f"{module} is not installed for {command[0]}")
         raise ChildError(
             f"exit status {done.returncode}: {shlex.join(command)}\n{done.stderr[-4000:]}"
         )
@@ -286,7 +298,7 @@ def machine(options: Options) -> dict[str, Any]:
         "load": os.getloadavg(),
         "pinned": options.pin,
         "quick": options.quick,
-        **run_child(options, describe, products=("pymemscope", "memray", "flask", "pyperformance")),
+        **run_child(options, describe, products=("memscope", "memray", "flask", "pyperformance")),
     }
 
 
@@ -372,6 +384,16 @@ def render(report: Report, facts: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
+def publish(text: str, facts: dict[str, Any], readme: Path) -> None:
+    """Replace the results of this Python version in ``readme``, or add them at its end."""
+    version = ".".join(facts["python"].split()[0].split(".")[:2])
+    heading = f"## Results, CPython {version}\n"
+    before, found, rest = readme.read_text().partition(heading)
+    _, separator, after = rest.partition("\n## ")
+    following = separator + after if found else ""
+    readme.write_text(f"{before.rstrip()}\n\n{heading}\n{text.rstrip()}\n{following}")
+
+
 # Command line
 
 
@@ -399,6 +421,9 @@ def main(
     parser.add_argument(
         "--markdown", type=Path, metavar="FILE", help="write the tables to FILE as well"
     )
+    parser.add_argument(
+        "--publish", action="store_true", help="put the tables into benchmarks/README.md"
+    )
     parser.add_argument("--check", action="store_true", help="exit with 1 if a target is missed")
     if arguments is not None:
         arguments(parser)
@@ -415,6 +440,8 @@ def main(
     print(text)
     if chosen.markdown:
         chosen.markdown.write_text(text)
+    if chosen.publish:
+        publish(text, facts, ROOT / "benchmarks" / "README.md")
     if chosen.json:
         figures = [
             dataclasses.asdict(figure) | {"reached": figure.reached} for figure in report.figures

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from benchmarks import tools
 from benchmarks._harness import (
-    ChildError,
     Figure,
+    MissingError,
     Options,
     Report,
     Sample,
@@ -98,37 +98,37 @@ def worker(tool: str, benchmark: str, loops: int, values: int) -> list[float]:
 def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
     """Run it all."""
     names = tuple(chosen.tools.split(",")) if chosen.tools else TOOLS
-    if "off" not in names:
-        names = ("off", *names)
+    names = ("off", *(tool for tool in names if tool != "off"))
     dozen = chosen.only.split(",") if chosen.only else list(DOZEN)
     rounds, values = (1, 2) if options.quick else (5, 3)
     try:
         run_child(options, script_path, folder="go")
-    except ChildError as error:
-        if "ModuleNotFoundError" not in str(error):
-            raise
-        return Report(skipped=["pyperformance is not installed for this interpreter"])
-    skipped: list[str] = []
+    except MissingError as error:
+        return Report(skipped=[f"pyperformance: {error}"])
+    skipped: dict[str, str] = {}
     times: dict[str, dict[str, list[float]]] = {}
     loops = {name: _calibrate(options, name, 0.05 if options.quick else 0.1) for name in dozen}
     for turn in range(rounds):
         for name in dozen:
             for tool in rotated(names, turn):
-                if f"{tool}: not installed" in skipped:
+                if tool in skipped:
                     continue
                 progress(f"pyperformance {turn + 1}/{rounds}: {name}, {tool}")
                 try:
                     found = run_child(
-                        options, worker, tool=tool, benchmark=name, loops=loops[name], values=values
+                        options,
+                        worker,
+                        tool=tool,
+                        benchmark=name,
+                        loops=loops[name],
+                        values=values,
                     )
-                except ChildError as error:
-                    if "No module named 'memray'" not in str(error):
-                        raise
-                    skipped.append(f"{tool}: not installed")
+                except MissingError as error:
+                    skipped[tool] = f"pyperformance under {tool}: {error}"
                     continue
                 times.setdefault(name, {}).setdefault(tool, []).extend(found)
     report = _report(times, names)
-    report.skipped += skipped
+    report.skipped += skipped.values()
     return report
 
 

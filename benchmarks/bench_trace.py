@@ -7,12 +7,14 @@ import argparse
 import gc
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from benchmarks import tools
 from benchmarks._harness import (
     ChildError,
     Figure,
+    MissingError,
     Options,
     Report,
     Sample,
@@ -69,20 +71,15 @@ def measure(tool: str, workload: str, runs: int, enough: float, budget: float) -
 
 
 def collect(
-    options: Options,
-    workloads: tuple[Workload, ...],
-    names: tuple[str, ...],
-    rounds: int,
-    runs: int,
+    options: Options, workloads: Sequence[Workload], names: Sequence[str], rounds: int
 ) -> tuple[Results, list[str]]:
     """Measure every workload under every tool; also return what had to be skipped."""
-    times: dict[str, dict[str, list[float]]] = {w.name: {} for w in workloads}
-    skipped: list[str] = []
-    unavailable: set[tuple[str, str]] = set()
+    times: dict[str, dict[str, list[float]]] = {workload.name: {} for workload in workloads}
+    skipped: dict[tuple[str, str], str] = {}
     for turn in range(rounds):
         for workload in workloads:
             for tool in rotated(names, turn):
-                if (tool, workload.name) in unavailable or (tool in _SLOW and turn % 3):
+                if (tool, workload.name) in skipped or (tool in _SLOW and turn % 3):
                     continue
                 progress(f"round {turn + 1}/{rounds}: {workload.name}, {tool}")
                 try:
@@ -92,16 +89,12 @@ def collect(
                         pinned=workload.pinned,
                         tool=tool,
                         workload=workload.name,
-                        runs=runs,
-                        enough=0.3,
-                        budget=2.0,
+                        runs=3 if options.quick else 5,
+                        enough=0.15 if options.quick else 0.3,
+                        budget=1.0 if options.quick else 2.0,
                     )
-                except ChildError as error:
-                    reason = str(error).strip().splitlines()[-1]
-                    if "ModuleNotFoundError" not in reason:
-                        raise
-                    unavailable.add((tool, workload.name))
-                    skipped.append(f"{workload.name} under {tool}: {reason}")
+                except MissingError as error:
+                    skipped[tool, workload.name] = f"{workload.name} under {tool}: {error}"
                     continue
                 if result["peak"] == 0:
                     raise ChildError(f"{tool} saw no allocation of {workload.name}")
@@ -109,53 +102,60 @@ def collect(
     results = {
         name: {tool: Sample(tuple(values)) for tool, values in by_tool.items()}
         for name, by_tool in times.items()
-        if "off" in by_tool
+        if by_tool
     }
-    return results, skipped
+    return results, list(skipped.values())
 
 
-def report(results: Results, names: tuple[str, ...]) -> Report:
-    """Tables and figures from the samples."""
-    columns = [tool for tool in names if tool != "off"]
+def _geomean(results: Results, tool: str, workloads: Sequence[str]) -> float:
+    """Geometric mean of the ratios to untraced."""
+    return geometric_mean(
+        results[name][tool].median / results[name]["off"].median
+        for name in workloads
+        if tool in results[name]
+    )
+
+
+def _kernels(results: Results) -> list[str]:
+    return [workload.name for workload in WORKLOADS if workload.kernel and workload.name in results]
+
+
+def _table(results: Results, tools_shown: Sequence[str]) -> Table:
     table = Table(
         "Cost of tracing: CPU time, ratio to untraced (quartiles)",
-        ["workload", "untraced ms", "noise", *(_TITLES[tool] for tool in columns)],
+        ["workload", "untraced ms", "noise", *(_TITLES[tool] for tool in tools_shown)],
         notes=[f"* {w.name}: {w.about}" for w in WORKLOADS if w.name in results],
     )
     for name, by_tool in results.items():
         base = by_tool["off"]
-        cells = [ratio(by_tool[tool], base) if tool in by_tool else "" for tool in columns]
+        cells = [ratio(by_tool[tool], base) if tool in by_tool else "" for tool in tools_shown]
         table.rows.append([name, f"{base.median * 1e3:.1f}", f"{base.noise:.1%}", *cells])
-    kernels = [w.name for w in WORKLOADS if w.kernel and w.name in results]
+    for title, chosen in (
+        ("geomean of the kernels", _kernels(results)),
+        ("geomean of all", list(results)),
+    ):
+        means = [f"{_geomean(results, tool, chosen):.2f}" for tool in tools_shown]
+        table.rows.append([title, "", "", *means])
+    return table
 
-    def mean(tool: str, workloads: list[str]) -> float:
-        return geometric_mean(
-            results[name][tool].median / results[name]["off"].median
-            for name in workloads
-            if tool in results[name]
-        )
 
-    for title, chosen in (("geomean of the kernels", kernels), ("geomean of all", list(results))):
-        table.rows.append([title, "", "", *(f"{mean(tool, chosen):.2f}" for tool in columns)])
-
-    figures: list[Figure] = []
-
-    def figure(name: str, limit: float, values: dict[str, float]) -> None:
-        if "memscope" in values:
-            value = values.pop("memscope")
-            figures.append(Figure(name, value, limit, "at most", "x", values))
-
-    for frames, limit in ((1, 1.35), (25, 2.5)):
-        suffix = f"-{frames}"
-        values = {
-            tool.removesuffix(suffix): mean(tool, kernels)
-            for tool in columns
-            if tool.endswith(suffix)
-        }
-        if "memray" in columns:
-            values["memray"] = mean("memray", kernels)
-        plural = "frame" if frames == 1 else "frames"
-        figure(f"allocation-heavy kernels, {frames} {plural}, geomean", limit, values)
+def _figures(results: Results, tools_shown: Sequence[str]) -> list[Figure]:
+    """The targets that these results can speak about."""
+    kernels = _kernels(results)
+    found: list[tuple[str, float, dict[str, float]]] = []
+    if kernels:
+        for frames, limit in ((1, 1.35), (25, 2.5)):
+            values = {
+                product: _geomean(results, tool, kernels)
+                for product, tool in (
+                    ("memscope", f"memscope-{frames}"),
+                    ("tracemalloc", f"tracemalloc-{frames}"),
+                    ("memray", "memray"),
+                )
+                if tool in tools_shown
+            }
+            title = f"allocation-heavy kernels, {frames} frame" + "s" * (frames > 1)
+            found.append((f"{title}, geomean", limit, values))
     if "depth 5" in results and "depth 300" in results:
         shallow, deep = results["depth 5"], results["depth 300"]
         values = {
@@ -163,35 +163,34 @@ def report(results: Results, names: tuple[str, ...]) -> Report:
             for tool in ("memscope-1", "tracemalloc-1", "memray")
             if tool in deep and tool in shallow
         }
-        figure("1 frame, stack depth 300 against depth 5", 1.1, values)
-    if "stopped" in columns:
-        # Noise is what two equal measurements differ by: half the quartile distance of either side.
+        found.append(("1 frame, stack depth 300 against depth 5", 1.1, values))
+    if "stopped" in tools_shown:
+        # Noise: what two equal samples may differ by, half the quartile distance of each.
         noise = geometric_mean(
-            1 + by["off"].noise / 2 + by["stopped"].noise / 2 for by in results.values()
+            1 + (by["off"].noise + by["stopped"].noise) / 2 for by in results.values()
         )
-        figure(
-            "tracing off after stop, geomean of all",
-            round(max(noise, 1.02), 3),
-            {"memscope": mean("stopped", [*results])},
-        )
-    raw = {
-        name: {tool: sample.values for tool, sample in by_tool.items()}
-        for name, by_tool in results.items()
-    }
-    return Report([table], figures, [], {"trace": raw})
+        values = {"memscope": _geomean(results, "stopped", list(results))}
+        found.append(("tracing off after stop, geomean of all", max(noise, 1.02), values))
+    return [
+        Figure(name, values.pop("memscope"), limit, "at most", "x", values)
+        for name, limit, values in found
+        if "memscope" in values
+    ]
 
 
 def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
     """Run it all."""
     names = tuple(chosen.tools.split(",")) if chosen.tools else TOOLS
-    if "off" not in names:
-        names = ("off", *names)
+    names = ("off", *(tool for tool in names if tool != "off"))
     wanted = tuple(map(_workload, chosen.workloads.split(","))) if chosen.workloads else WORKLOADS
     rounds = chosen.rounds or (2 if options.quick else 7)
-    results, skipped = collect(options, wanted, names, rounds, runs=3 if options.quick else 5)
-    found = report(results, names)
-    found.skipped += skipped
-    return found
+    results, skipped = collect(options, wanted, names, rounds)
+    shown = [tool for tool in names[1:] if any(tool in by_tool for by_tool in results.values())]
+    raw = {
+        name: {tool: sample.values for tool, sample in by_tool.items()}
+        for name, by_tool in results.items()
+    }
+    return Report([_table(results, shown)], _figures(results, shown), skipped, {"trace": raw})
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -55,10 +55,12 @@ def start(tool: str) -> Session:
     raise ValueError(f"no such tool: {tool!r}")
 
 
-def version(distribution: str) -> str:
-    """Version of an installed distribution, or that there is none."""
+def version(product: str) -> str:
+    """Version of an installed product, or that there is none."""
+    if product == "memscope":
+        return str(importlib.import_module(product).__version__)
     try:
-        return importlib.metadata.version(distribution)
+        return importlib.metadata.version(product)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
 

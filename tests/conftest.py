@@ -6,7 +6,6 @@ import os
 import platform
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -34,12 +33,10 @@ RunPython = Callable[..., "subprocess.CompletedProcess[str]"]
 
 def pytest_report_header() -> list[str]:
     build = "debug" if DEBUG_BUILD else "release"
-    flags = sysconfig.get_config_var("CONFIG_ARGS") or ""
-    pgo = ", PGO" if "--enable-optimizations" in flags else ""
     sanitizers = ", under AddressSanitizer" if SANITIZED else ""
     allocator = os.environ.get("PYTHONMALLOC", "default")
     return [
-        f"interpreter: {platform.python_version()} {build}{pgo}{sanitizers}; {allocator=}",
+        f"interpreter: {platform.python_version()} {build}{sanitizers}; {allocator=}",
         f"core: {_memscope.__file__}",
     ]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 import linecache
+import logging
 import statistics
 import subprocess
 import sys
@@ -85,6 +86,7 @@ def measure_cost(load: Load) -> None:
 
 
 def main() -> int:
+    logging.getLogger("waitress.queue").disabled = True  # more clients than threads is no news
     server = waitress.create_server(app, host="127.0.0.1", port=0, threads=6)
     threading.Thread(target=server.run, daemon=True).start()
     load = Load(server.effective_port)

@@ -30,6 +30,7 @@ except ImportError:
     from memscope import _memscope as m
 
 __all__ = [
+    "BYTES",
     "UNKNOWN",
     "WATCHED",
     "deadline",
@@ -52,6 +53,9 @@ UNKNOWN = (("<unknown>", 0),)
 """The frames of a block that no Python frame made."""
 WATCHED = 237
 """A size that CPython itself does not ask for: marks the blocks a scenario counts."""
+
+BYTES = bytes.__basicsize__
+"""bytes(n) is one block of n + BYTES bytes, on every version."""
 
 HERE = Path(__file__).resolve().parent
 

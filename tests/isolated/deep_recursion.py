@@ -3,7 +3,7 @@
 import sys
 import threading
 
-from _support import m, rows
+from _support import BYTES, m, rows
 
 DEPTH = 6000
 sys.setrecursionlimit(DEPTH * 3)
@@ -11,7 +11,7 @@ sys.setrecursionlimit(DEPTH * 3)
 
 def down(n: int) -> object:
     if n == 0:
-        return bytearray(7918)
+        return bytes(7919 - BYTES)
     return down(n - 1)
 
 

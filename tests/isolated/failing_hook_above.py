@@ -7,12 +7,15 @@ try:
 except ImportError:
     skip("this Python ships without _testcapi")
 
+kept: list[object] = [None] * 50
 for nframe in (1, 25):
     m.start(nframe)
     for start in range(0, 100, 2):
         try:
             _testcapi.set_nomemory(start, start + 10)
-            kept = [[i, str(i)] for i in range(50)]
+            # (Not by append: debug builds of 3.15 abort when that runs out of memory.)
+            for i in range(50):
+                kept[i] = [i, str(i), {i: i}]
         except MemoryError:
             pass
         finally:

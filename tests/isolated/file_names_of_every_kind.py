@@ -1,6 +1,6 @@
 """File and function names that no encoder likes: surrogates, NUL, four-byte, empty, a megabyte."""
 
-from _support import m, rows
+from _support import BYTES, m, rows
 
 NAMES = [
     "",
@@ -21,7 +21,7 @@ for nframe in (1, 10):
     m.start(nframe)
     kept = []
     for i, name in enumerate(NAMES):
-        code = compile("def f(n):\n  return bytearray(n)\n", "<none>", "exec")
+        code = compile("def f(n):\n  return bytes(n)\n", "<none>", "exec")
         scope: dict[str, object] = {}
         exec(code, scope)
         function = scope["f"]
@@ -32,7 +32,7 @@ for nframe in (1, 10):
         kept.append(function(7000 + i))  # type: ignore[operator]
         del function, inner, scope, code
     for i, name in enumerate(NAMES):
-        (trace,) = rows(7001 + i).values()
+        (trace,) = rows(7000 + i + BYTES).values()
         assert trace[2][0] == (name, 2), (name[:30], trace[2][0][0][:30])
         found = m.get_object_traceback(kept[i])
         assert found is not None

@@ -3,7 +3,7 @@
 import gc
 import tracemalloc
 
-from _support import ext, m, rows
+from _support import BYTES, ext, m, rows
 
 
 def generated(number: int, size: int) -> tuple[str, int]:
@@ -11,12 +11,12 @@ def generated(number: int, size: int) -> tuple[str, int]:
     name = f"<generated {number}>"
     lines = number % 50
     scope: dict[str, object] = {"kept": kept}
-    exec(compile("\n" * lines + f"kept.append(bytearray({size - 1}))", name, "exec"), scope)
+    exec(compile("\n" * lines + f"kept.append(bytes({size - BYTES}))", name, "exec"), scope)
     return (name, lines + 1)
 
 
 for nframe in (1, 4):
-    kept: list[bytearray] = []
+    kept: list[bytes] = []
     for number in range(10):
         tracemalloc.start()
         m.start(nframe)

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from _support import deadline, exercise, m, quick_start, rows, threads
+from _support import BYTES, deadline, exercise, m, quick_start, rows, threads
 
 
 def hook(frame: Any, event: str, argument: Any) -> Any:
@@ -61,7 +61,7 @@ with threads(1, with_profile), threads(1, with_trace), threads(1, with_monitorin
         m.take_snapshot()
 m.clear_traces()
 sys.settrace(hook)
-block = bytearray(7918)
+block = bytes(7919 - BYTES)
 sys.settrace(None)
 assert [trace[2][0][0] for trace in rows(7919).values()] == [__file__], rows(7919)
 m.stop()

@@ -3,22 +3,22 @@
 import gc
 import random
 
-from _support import ext, m, rows
+from _support import BYTES, ext, m, rows
 
 random.seed(2)
 kept: dict[int, tuple[str, int]] = {}
-blocks: list[bytearray] = []
+blocks: list[bytes] = []
 
 
 def make(number: int) -> None:
     lines = random.randrange(1, 60)
     size = 5000 + number
     name = f"<generated {number}>"
-    source = "def f():" + "\n" * lines + f"    return bytearray({size})\n"
+    source = "def f():" + "\n" * lines + f"    return bytes({size})\n"
     scope: dict[str, object] = {}
     exec(compile(source, name, "exec"), scope)
     blocks.append(scope["f"]())  # type: ignore[operator]
-    kept[size + 1] = (name, 1 + lines)
+    kept[size + BYTES] = (name, 1 + lines)
     if number % 50 == 0:
         gc.collect()
 
@@ -33,7 +33,7 @@ for nframe in (1, 3):
             m.take_snapshot()
         if number > 500 and number % 3 == 0:
             gone = random.randrange(len(blocks))
-            kept.pop(len(blocks.pop(gone)) + 1)
+            kept.pop(len(blocks.pop(gone)) + BYTES)
     found = {trace[1]: trace[2] for trace in rows().values() if trace[1] in kept}
     assert found.keys() == kept.keys()
     for size, place in kept.items():

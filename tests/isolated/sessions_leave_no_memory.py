@@ -34,6 +34,6 @@ assert blocks_after - blocks < 100
 # The peak may settle a little; a leak of 200 bytes a session would be 2 MB.
 assert resident_after - resident < 1 << 20
 m.start()
-block = [bytearray(7918)]
+block = [bytes(7918)]
 assert m.get_object_traceback(block) is not None
 m.stop()

@@ -10,7 +10,7 @@ sys.path[:0] = {sys.path!r}
 kept = [[i, str(i), {{i: i}}] for i in range(2000)]
 class Thing: pass
 kept += [Thing() for _ in range(200)]
-exec(compile("def f():\\n\\n\\n    return bytearray(7918)", "<inside>", "exec"))
+exec(compile("def f():\\n\\n\\n    return bytes(7919 - bytes.__basicsize__)", "<inside>", "exec"))
 kept.append(f())
 """
 

@@ -26,6 +26,7 @@ if getattr(getattr(sys, "_jit", None), "is_enabled", bool)():
 Place = tuple[str, int]
 Seen = tuple[int, tuple[Place, ...]]
 SIZE = 7919
+BYTES = bytes.__basicsize__  # bytes(n) is one block of n + BYTES bytes
 
 
 def walk(frame: FrameType | None) -> tuple[Place, ...]:
@@ -393,7 +394,7 @@ def test_code_from_before_start(tracer: ModuleType, probe: Prober) -> None:
 
 def test_equal_tracebacks_are_one_object(tracer: ModuleType) -> None:
     tracer.start(5)
-    kept = [bytearray(SIZE - 1) for _ in range(50)]
+    kept = [bytes(SIZE - BYTES) for _ in range(50)]
     frames = [trace[2] for trace in tracer.take_snapshot().traces() if trace[1] == SIZE]
     assert len(frames) == 50
     assert len({id(frame) for frame in frames}) == 1
@@ -440,9 +441,9 @@ def test_a_cell_is_charged_to_the_caller(tracer: ModuleType) -> None:
 
 def test_no_line_is_invented(tracer: ModuleType) -> None:
     """Code whose line table is empty or missing lines gives 0, not a neighbour's."""
-    code = compile("kept.append(bytearray(7918))\n", "<no lines>", "exec")
+    code = compile(f"kept.append(bytes({SIZE - BYTES}))\n", "<no lines>", "exec")
     code = code.replace(co_linetable=b"")
-    kept: list[bytearray] = []
+    kept: list[bytes] = []
     tracer.start()
     exec(code, {"kept": kept})
     (frames,) = {trace[2] for trace in tracer.take_snapshot().traces() if trace[1] == SIZE}
@@ -451,7 +452,7 @@ def test_no_line_is_invented(tracer: ModuleType) -> None:
 
 def test_tracebacks_after_an_import(tracer: ModuleType, tmp_path: Any, monkeypatch: Any) -> None:
     """Module code is executed once and dies: its blocks keep its name."""
-    (tmp_path / "memscope_test_once.py").write_text("\n\nkept = bytearray(7918)\n")
+    (tmp_path / "memscope_test_once.py").write_text(f"\n\nkept = bytes({SIZE - BYTES})\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     tracer.start(3)
     module = __import__("memscope_test_once")

@@ -20,6 +20,9 @@
 #  define FAST static inline
 #endif
 
+/* pymalloc passes larger requests on to the RAW domain. */
+#define SMALL_REQUEST 512
+
 /* Bits that no ordinary address has: not a multiple of 16, or beyond the
  * reach of the shadow's table. */
 #define ODD_ADDRESS (~(((uint64_t)1 << 48) - 1) | 8)
@@ -45,12 +48,13 @@ fast_capture(const struct traces *traces, PyThreadState *thread)
                                                                           : CALLSITE_SKIP;
 }
 
-/* As shadow_page_fits, but says no to blocks of no size. */
+/* As shadow_page_fits.  Slots are 16 bytes wide at least where it matters, so a
+ * block of no size does not fit and goes the general way. */
 FAST int
 fast_fits(const struct shadow_page *page, size_t size)
 {
     size_t widths = (size + 15) >> page->shift;
-    return LIKELY(page->live != 0) ? widths != 0 && size != 0 : widths == 1;
+    return LIKELY(page->live != 0) ? widths != 0 : widths == 1;
 }
 
 FAST int
@@ -63,12 +67,13 @@ fast_put(struct traces *traces, PyThreadState *thread, unsigned domain, uintptr_
     if (!LIKELY(traceback != CALLSITE_SKIP && page != NULL && fast_fits(page, size))) {
         return 0;
     }
-    uint64_t *slot = &page->slots[(address & (SHADOW_PAGE - 1)) >> page->shift];
+    uint64_t place = address & (SHADOW_PAGE - 1);
+    uint64_t *slot = &page->slots[place >> page->shift];
     if (!LIKELY(*slot == 0)) {
         return 0;
     }
     uint64_t epoch = atomic_load_explicit(&traces->epoch_bits, memory_order_relaxed);
-    *slot = shadow_word(traceback, domain, epoch, address, size);
+    *slot = shadow_word_packed(traceback, domain, epoch, place, size);
     page->live++;
     realm_add_bytes(traces, realm, address, size);
     return 1;
@@ -98,41 +103,41 @@ tracer_add_fast(unsigned domain, uintptr_t address, size_t size)
     return done;
 }
 
-/* Forgets the block as realm_take does and returns its size, 0 if it is not
- * known; SHADOW_LARGE: it has done nothing.  The gate is passed. */
-FAST size_t
+/* Forgets the block as realm_take does, or sees that there is none to forget; 0:
+ * it has done nothing, because the block is not small or holds code. */
+FAST int
 fast_take(struct traces *traces, uintptr_t address)
 {
     struct realm *realm = &traces->gil;
     struct shadow_page *page = fast_page(&realm->shadow, address);
     if (!LIKELY(page != NULL && page->live != 0)) {
-        return 0;
+        return 1;
     }
     uint64_t *slot = &page->slots[(address & (SHADOW_PAGE - 1)) >> page->shift];
     uint64_t word = *slot;
-    size_t size = shadow_word_size(word);
     if (!LIKELY(word != 0 && shadow_word_is_at(word, address))) {
-        return 0;
+        return 1;
     }
-    if (!LIKELY(!(word & SHADOW_CODE) && size != SHADOW_LARGE)) {
-        return SHADOW_LARGE;
+    size_t size = shadow_word_size(word);
+    if (!LIKELY(size <= SMALL_REQUEST && !(word & SHADOW_CODE))) {
+        return 0;
     }
     *slot = 0;
     page->live--;
     uint64_t bytes = atomic_load_explicit(&realm->bytes, memory_order_relaxed) - size;
     atomic_store_explicit(&realm->bytes, bytes, memory_order_relaxed);
-    return size;
+    return 1;
 }
 
-FAST size_t
+FAST int
 tracer_take_fast(uintptr_t address)
 {
-    size_t size = SHADOW_LARGE;
+    int done = 0;
     if (LIKELY((address & ODD_ADDRESS) == 0 && tracer_enter_biased())) {
-        size = fast_take(&tracer.traces, address);
+        done = fast_take(&tracer.traces, address);
         tracer_leave(1);
     }
-    return size;
+    return done;
 }
 
 /* As tracer_reuse, or does nothing and returns 0. */

@@ -11,7 +11,6 @@
 #endif
 
 #define DOMAINS 3
-#define SMALL_REQUEST 512   /* pymalloc passes larger ones on to the RAW domain */
 
 static const PyMemAllocatorDomain domain_ids[DOMAINS] = {
     [SNAPSHOT_RAW] = PYMEM_DOMAIN_RAW,
@@ -162,7 +161,7 @@ hook_realloc(unsigned domain, void *block, size_t size)
     return moved;
 }
 
-/* The block was large, or could not be forgotten the fast way. */
+/* For a block of the RAW domain, or one that fast.h does not forget. */
 static NOINLINE void
 free_slowly(unsigned domain, void *block)
 {
@@ -178,7 +177,7 @@ hook_free(unsigned domain, void *block)
 {
     if (LIKELY(tracer_is_on() && !inside && block != NULL)
         && (domain == SNAPSHOT_RAW
-            || !LIKELY(tracer_take_fast((uintptr_t)block) <= SMALL_REQUEST))) {
+            || !LIKELY(tracer_take_fast((uintptr_t)block)))) {
         free_slowly(domain, block);
         return;
     }

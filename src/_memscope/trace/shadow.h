@@ -91,13 +91,20 @@ shadow_epoch_bits(unsigned epoch)
     return (uint64_t)epoch << 31;
 }
 
-/* `size` must be at most SHADOW_LARGE. */
+/* `place` is a multiple of 8 within the page, `size` at most SHADOW_LARGE. */
+static inline uint64_t
+shadow_word_packed(uint32_t traceback, unsigned domain, uint64_t epoch_bits, uint64_t place,
+                   size_t size)
+{
+    return (uint64_t)traceback | ((uint64_t)domain << 29) | epoch_bits | (place << 36)
+           | ((uint64_t)size << 48);
+}
+
 static inline uint64_t
 shadow_word(uint32_t traceback, unsigned domain, uint64_t epoch_bits, uintptr_t address,
             size_t size)
 {
-    return (uint64_t)traceback | ((uint64_t)domain << 29) | epoch_bits
-           | ((uint64_t)(address & (SHADOW_PAGE - 8)) << 36) | ((uint64_t)size << 48);
+    return shadow_word_packed(traceback, domain, epoch_bits, address & (SHADOW_PAGE - 8), size);
 }
 
 /* The word of the same block with another owner. */
