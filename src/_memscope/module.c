@@ -11,8 +11,7 @@ static int
 module_exec(PyObject *module)
 {
     struct module_state *state = bind_state(module);
-    state->columns_type =
-        (PyTypeObject *)PyType_FromModuleAndSpec(module, &columns_spec, NULL);
+    state->columns_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &columns_spec, NULL);
     if (state->columns_type == NULL || PyModule_AddType(module, state->columns_type) < 0) {
         return -1;
     }
@@ -48,14 +47,10 @@ static PyModuleDef_Slot module_slots[] = {
 };
 
 static struct PyModuleDef module_def = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "memscope._memscope",
-    .m_doc = module_doc,
-    .m_size = sizeof(struct module_state),
-    .m_methods = tracing_methods,
-    .m_slots = module_slots,
-    .m_traverse = module_traverse,
-    .m_clear = module_clear,
+    PyModuleDef_HEAD_INIT,         .m_name = "memscope._memscope",
+    .m_doc = module_doc,           .m_size = sizeof(struct module_state),
+    .m_methods = tracing_methods,  .m_slots = module_slots,
+    .m_traverse = module_traverse, .m_clear = module_clear,
     .m_free = module_free,
 };
 

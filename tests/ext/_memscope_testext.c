@@ -50,7 +50,7 @@ testext_malloc(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
     size_t n = (size_t)size;
-    return address_or_zero(domain == 0 ? PyMem_RawMalloc(n)
+    return address_or_zero(domain == 0   ? PyMem_RawMalloc(n)
                            : domain == 1 ? PyMem_Malloc(n)
                                          : PyObject_Malloc(n));
 }
@@ -62,12 +62,11 @@ testext_calloc(PyObject *Py_UNUSED(module), PyObject *args)
 {
     int domain;
     unsigned long long count, size;
-    if (!PyArg_ParseTuple(args, "iKK:calloc", &domain, &count, &size)
-        || check_domain(domain) < 0) {
+    if (!PyArg_ParseTuple(args, "iKK:calloc", &domain, &count, &size) || check_domain(domain) < 0) {
         return NULL;
     }
     size_t n = (size_t)count, s = (size_t)size;
-    return address_or_zero(domain == 0 ? PyMem_RawCalloc(n, s)
+    return address_or_zero(domain == 0   ? PyMem_RawCalloc(n, s)
                            : domain == 1 ? PyMem_Calloc(n, s)
                                          : PyObject_Calloc(n, s));
 }
@@ -85,7 +84,7 @@ testext_realloc(PyObject *Py_UNUSED(module), PyObject *args)
     }
     void *block = (void *)(uintptr_t)address;
     size_t n = (size_t)size;
-    return address_or_zero(domain == 0 ? PyMem_RawRealloc(block, n)
+    return address_or_zero(domain == 0   ? PyMem_RawRealloc(block, n)
                            : domain == 1 ? PyMem_Realloc(block, n)
                                          : PyObject_Realloc(block, n));
 }
@@ -125,7 +124,7 @@ testext_malloc_nogil(PyObject *Py_UNUSED(module), PyObject *args)
     }
     void *block;
     Py_BEGIN_ALLOW_THREADS
-    block = PyMem_RawMalloc((size_t)size);
+        block = PyMem_RawMalloc((size_t)size);
     Py_END_ALLOW_THREADS
     return address_or_zero(block);
 }
@@ -142,7 +141,7 @@ testext_leak_nogil(PyObject *Py_UNUSED(module), PyObject *size)
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS
-    PyMem_RawMalloc(n);
+        PyMem_RawMalloc(n);
     Py_END_ALLOW_THREADS
     Py_RETURN_NONE;
 }
@@ -159,14 +158,14 @@ testext_spin_nogil(PyObject *Py_UNUSED(module), PyObject *args)
     }
     struct timespec now;
     Py_BEGIN_ALLOW_THREADS
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    double end = (double)now.tv_sec + (double)now.tv_nsec * 1e-9 + seconds;
-    do {
-        for (size_t size = 8; size < 2000; size += 24) {
-            PyMem_RawFree(PyMem_RawRealloc(PyMem_RawMalloc(size), size + 100));
-        }
         clock_gettime(CLOCK_MONOTONIC, &now);
-    } while ((double)now.tv_sec + (double)now.tv_nsec * 1e-9 < end);
+        double end = (double)now.tv_sec + (double)now.tv_nsec * 1e-9 + seconds;
+        do {
+            for (size_t size = 8; size < 2000; size += 24) {
+                PyMem_RawFree(PyMem_RawRealloc(PyMem_RawMalloc(size), size + 100));
+            }
+            clock_gettime(CLOCK_MONOTONIC, &now);
+        } while ((double)now.tv_sec + (double)now.tv_nsec * 1e-9 < end);
     Py_END_ALLOW_THREADS
     Py_RETURN_NONE;
 }
@@ -307,8 +306,8 @@ hammer_truth(const struct hammer *self)
         if (block == NULL) {
             continue;
         }
-        PyObject *pair = Py_BuildValue("(KK)", (unsigned long long)(uintptr_t)block,
-                                       (unsigned long long)*block);
+        PyObject *pair =
+            Py_BuildValue("(KK)", (unsigned long long)(uintptr_t)block, (unsigned long long)*block);
         if (pair == NULL || PyList_Append(list, pair) < 0) {
             Py_CLEAR(list);
         }
@@ -332,8 +331,8 @@ testext_hammer(PyObject *Py_UNUSED(module), PyObject *args)
                           &hold_gil)) {
         return NULL;
     }
-    struct hammer *self
-        = hammer_new(nthreads, (size_t)size, (size_t)spread, (size_t)nslots, iterations);
+    struct hammer *self =
+        hammer_new(nthreads, (size_t)size, (size_t)spread, (size_t)nslots, iterations);
     if (self == NULL) {
         return NULL;
     }
@@ -342,7 +341,7 @@ testext_hammer(PyObject *Py_UNUSED(module), PyObject *args)
     }
     else {
         Py_BEGIN_ALLOW_THREADS
-        hammer_join(self);
+            hammer_join(self);
         Py_END_ALLOW_THREADS
     }
     PyObject *result = hammer_truth(self);
@@ -384,7 +383,7 @@ testext_hammer_stop(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     hammer = NULL;
     atomic_store(&self->stop, true);
     Py_BEGIN_ALLOW_THREADS
-    hammer_join(self);
+        hammer_join(self);
     Py_END_ALLOW_THREADS
     PyObject *result = hammer_truth(self);
     hammer_free(self);
@@ -427,14 +426,14 @@ testext_gilstate_hammer(PyObject *Py_UNUSED(module), PyObject *args)
         return PyErr_NoMemory();
     }
     Py_BEGIN_ALLOW_THREADS
-    int started = 0;
-    while (started < nthreads
-           && pthread_create(&threads[started], NULL, gilstate_run, &work) == 0) {
-        started++;
-    }
-    while (started > 0) {
-        pthread_join(threads[--started], NULL);
-    }
+        int started = 0;
+        while (started < nthreads
+               && pthread_create(&threads[started], NULL, gilstate_run, &work) == 0) {
+            started++;
+        }
+        while (started > 0) {
+            pthread_join(threads[--started], NULL);
+        }
     Py_END_ALLOW_THREADS
     free(threads);
     Py_RETURN_NONE;
@@ -483,22 +482,22 @@ testext_thread_exit(PyObject *Py_UNUSED(module), PyObject *args)
     }
     exit_size = (size_t)size;
     Py_BEGIN_ALLOW_THREADS
-    pthread_once(&exit_once, exit_key_create);
-    for (int i = 0; i < nthreads;) {
-        pthread_t batch[8];
-        int n = 0;
-        while (n < 8 && i < nthreads
-               && pthread_create(&batch[n], NULL, exit_run, &slots[i]) == 0) {
-            n++;
-            i++;
+        pthread_once(&exit_once, exit_key_create);
+        for (int i = 0; i < nthreads;) {
+            pthread_t batch[8];
+            int n = 0;
+            while (n < 8 && i < nthreads
+                   && pthread_create(&batch[n], NULL, exit_run, &slots[i]) == 0) {
+                n++;
+                i++;
+            }
+            if (n == 0) {
+                break;
+            }
+            while (n > 0) {
+                pthread_join(batch[--n], NULL);
+            }
         }
-        if (n == 0) {
-            break;
-        }
-        while (n > 0) {
-            pthread_join(batch[--n], NULL);
-        }
-    }
     Py_END_ALLOW_THREADS
     PyObject *list = PyList_New(0);
     for (int i = 0; list != NULL && i < nthreads; i++) {
@@ -729,18 +728,18 @@ testext_track_threads(PyObject *Py_UNUSED(module), PyObject *args)
     struct track_args work[16];
     pthread_t threads[16];
     Py_BEGIN_ALLOW_THREADS
-    int started = 0;
-    for (; started < nthreads; started++) {
-        work[started] = first;
-        work[started].address = (uintptr_t)address + ((uintptr_t)started << 20);
-        work[started].size = (size_t)size;
-        if (pthread_create(&threads[started], NULL, track_run, &work[started]) != 0) {
-            break;
+        int started = 0;
+        for (; started < nthreads; started++) {
+            work[started] = first;
+            work[started].address = (uintptr_t)address + ((uintptr_t)started << 20);
+            work[started].size = (size_t)size;
+            if (pthread_create(&threads[started], NULL, track_run, &work[started]) != 0) {
+                break;
+            }
         }
-    }
-    while (started > 0) {
-        pthread_join(threads[--started], NULL);
-    }
+        while (started > 0) {
+            pthread_join(threads[--started], NULL);
+        }
     Py_END_ALLOW_THREADS
     Py_RETURN_NONE;
 }
@@ -778,17 +777,17 @@ testext_fork_exit(PyObject *Py_UNUSED(module), PyObject *args)
         int status = -1;
         bool done = false;
         Py_BEGIN_ALLOW_THREADS
-        for (double waited = 0; !done && waited < timeout; waited += 0.001) {
-            done = waitpid(child, &status, WNOHANG) == child;
-            if (!done) {
-                nanosleep(&(struct timespec){0, 1000000}, NULL);
+            for (double waited = 0; !done && waited < timeout; waited += 0.001) {
+                done = waitpid(child, &status, WNOHANG) == child;
+                if (!done) {
+                    nanosleep(&(struct timespec){0, 1000000}, NULL);
+                }
             }
-        }
-        if (!done) {
-            kill(child, SIGKILL);
-            waitpid(child, &status, 0);
-            status = -1;
-        }
+            if (!done) {
+                kill(child, SIGKILL);
+                waitpid(child, &status, 0);
+                status = -1;
+            }
         Py_END_ALLOW_THREADS
         PyObject *item = PyLong_FromLong(status);
         if (item == NULL || PyList_Append(list, item) < 0) {
@@ -843,13 +842,13 @@ testext_fork_in_thread(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, foreign_fork_run, &work) == 0) {
-        pthread_join(thread, NULL);
-    }
-    else {
-        work.failed = work.count;
-    }
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, foreign_fork_run, &work) == 0) {
+            pthread_join(thread, NULL);
+        }
+        else {
+            work.failed = work.count;
+        }
     Py_END_ALLOW_THREADS
     return PyLong_FromLong(work.failed);
 }

@@ -32,8 +32,14 @@ fence_prepare(void)
     return -1;
 }
 
-static void fence_all_threads(void) {}
-static void pause_thread(void) {}
+static void
+fence_all_threads(void)
+{
+}
+static void
+pause_thread(void)
+{
+}
 
 #endif
 

@@ -17,9 +17,21 @@ struct lock {
 };
 #define LOCK_INIT {SRWLOCK_INIT}
 
-static inline void lock_acquire(struct lock *self) { AcquireSRWLockExclusive(&self->os); }
-static inline void lock_release(struct lock *self) { ReleaseSRWLockExclusive(&self->os); }
-static inline void lock_reset(struct lock *self) { InitializeSRWLock(&self->os); }
+static inline void
+lock_acquire(struct lock *self)
+{
+    AcquireSRWLockExclusive(&self->os);
+}
+static inline void
+lock_release(struct lock *self)
+{
+    ReleaseSRWLockExclusive(&self->os);
+}
+static inline void
+lock_reset(struct lock *self)
+{
+    InitializeSRWLock(&self->os);
+}
 
 #else
 
@@ -30,8 +42,16 @@ struct lock {
 };
 #define LOCK_INIT {PTHREAD_MUTEX_INITIALIZER}
 
-static inline void lock_acquire(struct lock *self) { pthread_mutex_lock(&self->os); }
-static inline void lock_release(struct lock *self) { pthread_mutex_unlock(&self->os); }
+static inline void
+lock_acquire(struct lock *self)
+{
+    pthread_mutex_lock(&self->os);
+}
+static inline void
+lock_release(struct lock *self)
+{
+    pthread_mutex_unlock(&self->os);
+}
 static inline void
 lock_reset(struct lock *self)
 {

@@ -22,8 +22,7 @@ PyObject *columns_new(struct module_state *state, struct snapshot *snapshot);
 
 /* A new tuple of (file name, line) pairs, newest first, for a traceback, and in
  * *total its number of frames as an int or None (columns.c). */
-PyObject *columns_frames(const struct tracebacks *tracebacks, uint32_t traceback,
-                         PyObject **total);
+PyObject *columns_frames(const struct tracebacks *tracebacks, uint32_t traceback, PyObject **total);
 
 /* tracing.c: functions of the module. */
 extern PyMethodDef tracing_methods[];

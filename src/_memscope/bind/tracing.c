@@ -32,13 +32,11 @@ start(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
     static char *names[] = {"", "total_nframe", "reuse", NULL};
     Py_ssize_t nframe = 1;
     int total = 0, reuse = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|n$pp:start", names, &nframe, &total,
-                                     &reuse)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|n$pp:start", names, &nframe, &total, &reuse)) {
         return NULL;
     }
     if (nframe < 1 || nframe > MAX_NFRAME) {
-        PyErr_Format(PyExc_ValueError, "the number of frames must be in range [1; %d]",
-                     MAX_NFRAME);
+        PyErr_Format(PyExc_ValueError, "the number of frames must be in range [1; %d]", MAX_NFRAME);
         return NULL;
     }
     const char *problem = tracer_is_on() ? NULL : frames_unsupported();
@@ -223,7 +221,8 @@ advance_epoch(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     unsigned long long now = on ? traces_advance_epoch(&tracer.traces) : 0;
     tracer_unlock(biased);
     if (!on) {
-        PyErr_SetString(PyExc_RuntimeError, "memscope must be tracing to have epochs: call start()");
+        PyErr_SetString(PyExc_RuntimeError,
+                        "memscope must be tracing to have epochs: call start()");
         return NULL;
     }
     return PyLong_FromUnsignedLongLong(now);
@@ -346,21 +345,28 @@ status(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     unsigned long compactions = on ? tracer.traces.compactions : 0;
     tracer_unlock(biased);
     const char *unsupported = interpose_unsupported();
+    /* clang-format off */
     return Py_BuildValue(
         "{s:O, s:{s:s, s:s, s:s}, s:K, s:K, s:n, s:K, s:k, s:{s:O, s:z, s:N, s:n}, s:s, s:s, s:z}",
         "tracing", on ? Py_True : Py_False,
-        "hooks", "raw", names[SNAPSHOT_RAW], "mem", names[SNAPSHOT_MEM], "obj",
-        names[SNAPSHOT_OBJ],
+        "hooks",
+            "raw", names[SNAPSHOT_RAW],
+            "mem", names[SNAPSHOT_MEM],
+            "obj", names[SNAPSHOT_OBJ],
         "lost", lost,
         "traces", count,
         "bytes", (Py_ssize_t)mem_in_use(),
         "epoch", epoch,
         "compactions", compactions,
-        "track", "supported", unsupported == NULL ? Py_True : Py_False, "reason", unsupported,
-        "modules", modules, "missed", (Py_ssize_t)interpose_missed(),
+        "track",
+            "supported", unsupported == NULL ? Py_True : Py_False,
+            "reason", unsupported,
+            "modules", modules,
+            "missed", (Py_ssize_t)interpose_missed(),
         "ref_tracer", reftracer_state_name(),
         "gate", gate_is_shared(&tracer.traces.gate) ? "shared" : "biased",
         "frames", frames_unsupported());
+    /* clang-format on */
 }
 
 PyDoc_STRVAR(fail_after_doc,

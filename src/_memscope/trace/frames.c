@@ -18,8 +18,8 @@ borrow_code(const struct frame *frame)
 static int
 is_incomplete(const struct frame *frame, const PyCodeObject *code)
 {
-    uintptr_t first = (uintptr_t)code->co_code_adaptive
-                      + (uintptr_t)code->_co_firsttraceable * CODE_UNIT;
+    uintptr_t first =
+        (uintptr_t)code->co_code_adaptive + (uintptr_t)code->_co_firsttraceable * CODE_UNIT;
     return frame->owner != OWNED_BY_GENERATOR && frame->instruction < first;
 }
 
@@ -59,8 +59,7 @@ intern_callsite(struct traces *traces, struct realm *realm, uint32_t parent,
                 const struct frame *frame, PyCodeObject *code, int line)
 {
     uintptr_t address = (uintptr_t)code;
-    uintptr_t end = (uintptr_t)code->co_code_adaptive
-                    + (uintptr_t)Py_SIZE(code) * CODE_UNIT;
+    uintptr_t end = (uintptr_t)code->co_code_adaptive + (uintptr_t)Py_SIZE(code) * CODE_UNIT;
     uint32_t function = codes_get(&traces->codes, address);
     int watched = function != 0;
     if (!watched) {
@@ -68,8 +67,7 @@ intern_callsite(struct traces *traces, struct realm *realm, uint32_t parent,
         if (function == 0) {
             return CALLSITE_NONE;
         }
-        watched = realm == &traces->gil
-                  && traces_watch_code(traces, address, end, function) == 0;
+        watched = realm == &traces->gil && traces_watch_code(traces, address, end, function) == 0;
     }
     uint32_t traceback = CALLSITE_SKIP;
     if (line >= 0) {
@@ -132,8 +130,7 @@ compact(struct traces *traces, const struct realm *realm)
 static inline uint32_t
 capture_newest(struct traces *traces, struct realm *realm, PyThreadState *thread)
 {
-    for (const struct frame *frame = newest_frame(thread); frame != NULL;
-         frame = frame->previous) {
+    for (const struct frame *frame = newest_frame(thread); frame != NULL; frame = frame->previous) {
         if (!is_python(frame)) {
             continue;
         }

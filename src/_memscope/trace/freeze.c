@@ -24,8 +24,7 @@ freeze_word(struct freeze *freeze, const struct realm *realm, uintptr_t address,
         size = realm_size(realm, address, word);
     }
     int beyond = size >= UINT32_MAX;    /* and those must be met in ascending order */
-    size_t row = traceback <= TRACEBACK_UNKNOWN_TOTAL && !beyond ? --freeze->back
-                                                                 : freeze->front++;
+    size_t row = traceback <= TRACEBACK_UNKNOWN_TOTAL && !beyond ? --freeze->back : freeze->front++;
     snapshot->traceback[row] = traceback;
     snapshot->size[row] = (uint32_t)size;
     snapshot->address[row] = address;

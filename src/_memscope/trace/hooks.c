@@ -176,8 +176,7 @@ ALWAYS_INLINE void
 hook_free(unsigned domain, void *block)
 {
     if (LIKELY(tracer_is_on() && !inside && block != NULL)
-        && (domain == SNAPSHOT_RAW
-            || !LIKELY(tracer_take_fast((uintptr_t)block)))) {
+        && (domain == SNAPSHOT_RAW || !LIKELY(tracer_take_fast((uintptr_t)block)))) {
         free_slowly(domain, block);
         return;
     }
@@ -186,33 +185,33 @@ hook_free(unsigned domain, void *block)
 }
 
 /* PyMem_SetAllocator wants one function a domain: these add nothing but that. */
-#define DEFINE_HOOKS(name, domain)                                                              \
-    static void *name##_hook_malloc(void *ctx, size_t size)                                     \
-    {                                                                                           \
-        (void)ctx;                                                                              \
-        return hook_malloc(domain, size);                                                       \
-    }                                                                                           \
-    static void *name##_hook_calloc(void *ctx, size_t count, size_t size)                       \
-    {                                                                                           \
-        (void)ctx;                                                                              \
-        return hook_calloc(domain, count, size);                                                \
-    }                                                                                           \
-    static void *name##_hook_realloc(void *ctx, void *block, size_t size)                       \
-    {                                                                                           \
-        (void)ctx;                                                                              \
-        return hook_realloc(domain, block, size);                                               \
-    }                                                                                           \
-    static void name##_hook_free(void *ctx, void *block)                                        \
-    {                                                                                           \
-        (void)ctx;                                                                              \
-        hook_free(domain, block);                                                               \
+#define DEFINE_HOOKS(name, domain)                                        \
+    static void *name##_hook_malloc(void *ctx, size_t size)               \
+    {                                                                     \
+        (void)ctx;                                                        \
+        return hook_malloc(domain, size);                                 \
+    }                                                                     \
+    static void *name##_hook_calloc(void *ctx, size_t count, size_t size) \
+    {                                                                     \
+        (void)ctx;                                                        \
+        return hook_calloc(domain, count, size);                          \
+    }                                                                     \
+    static void *name##_hook_realloc(void *ctx, void *block, size_t size) \
+    {                                                                     \
+        (void)ctx;                                                        \
+        return hook_realloc(domain, block, size);                         \
+    }                                                                     \
+    static void name##_hook_free(void *ctx, void *block)                  \
+    {                                                                     \
+        (void)ctx;                                                        \
+        hook_free(domain, block);                                         \
     }
 
 DEFINE_HOOKS(raw, SNAPSHOT_RAW)
 DEFINE_HOOKS(mem, SNAPSHOT_MEM)
 DEFINE_HOOKS(obj, SNAPSHOT_OBJ)
 
-#define HOOKS(name)                                                                             \
+#define HOOKS(name) \
     {NULL, name##_hook_malloc, name##_hook_calloc, name##_hook_realloc, name##_hook_free}
 
 static const PyMemAllocatorEx ours[DOMAINS] = {
@@ -299,8 +298,8 @@ is_reached(unsigned domain)
     struct traces *traces = &tracer.traces;
     int biased = tracer_lock();
     const struct realm *realm = domain == SNAPSHOT_RAW ? &traces->raw : &traces->gil;
-    int reached = block == NULL
-                  || (tracer_is_on() && shadow_get(&realm->shadow, (uintptr_t)block) != 0);
+    int reached =
+        block == NULL || (tracer_is_on() && shadow_get(&realm->shadow, (uintptr_t)block) != 0);
     tracer_unlock(biased);
     switch (domain) {
     case SNAPSHOT_RAW:
@@ -360,8 +359,7 @@ hooks_install(void)
     int any = 0;
     for (unsigned domain = 0; domain < DOMAINS; domain++) {
         PyMemAllocatorEx top;
-        missing[domain] = !is_on_top(domain, &top)
-                          && !(hooks.installed && is_reached(domain));
+        missing[domain] = !is_on_top(domain, &top) && !(hooks.installed && is_reached(domain));
         if (missing[domain]) {
             wanted.of[domain] = top;
             any = 1;

@@ -48,8 +48,14 @@ reftracer_state(void)
 
 #else
 
-void reftracer_install(void) {}
-void reftracer_remove(void) {}
+void
+reftracer_install(void)
+{
+}
+void
+reftracer_remove(void)
+{
+}
 
 enum reftracer_state
 reftracer_state(void)

@@ -55,7 +55,8 @@ slots_new(struct shadow *self, unsigned shift)
     size_t bytes = slots_bytes(shift);
     if (self->slab_left < bytes) {
         if (mem_grow((void **)&self->slabs, &self->slab_capacity, self->slab_count + 1,
-                     sizeof(*self->slabs)) < 0) {
+                     sizeof(*self->slabs))
+            < 0) {
             return NULL;
         }
         char *slab = mem_calloc(SLAB, 1);
@@ -99,7 +100,8 @@ static struct shadow_leaf *
 leaf_new(struct shadow *self, size_t number)
 {
     if (mem_grow((void **)&self->used, &self->used_capacity, self->used_count + 1,
-                 sizeof(*self->used)) < 0) {
+                 sizeof(*self->used))
+        < 0) {
         return NULL;
     }
     struct shadow_leaf *leaf = mem_map(sizeof(*leaf));
@@ -138,8 +140,7 @@ shadow_prepare(struct shadow *self, uintptr_t address, size_t size)
     }
     size_t at = (address >> SHADOW_PAGE_BITS) & ((1u << SHADOW_LEAF_BITS) - 1);
     struct shadow_page *page = &leaf->pages[at];
-    if (page->slots != NULL
-        && (page->shift == shift || (page->live != 0 && page->shift < shift))) {
+    if (page->slots != NULL && (page->shift == shift || (page->live != 0 && page->shift < shift))) {
         return page;
     }
     uint64_t *slots = slots_new(self, shift);

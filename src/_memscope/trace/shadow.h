@@ -71,12 +71,12 @@ struct shadow {
     struct shadow_leaf **top;               /* [1 << SHADOW_TOP_BITS], mapped */
     size_t *used;                           /* where `top` has leaves */
     size_t used_count, used_capacity;
-    uint64_t *spare[SHADOW_CLASSES];        /* free slot arrays by length, all zero but the link */
-    char *slab;                             /* where the next new slot array comes from */
+    uint64_t *spare[SHADOW_CLASSES]; /* free slot arrays by length, all zero but the link */
+    char *slab; /* where the next new slot array comes from */
     size_t slab_left;
-    char **slabs;                           /* every slab, to be freed */
+    char **slabs; /* every slab, to be freed */
     size_t slab_count, slab_capacity;
-    size_t page_bytes;                      /* of leaves, touched */
+    size_t page_bytes; /* of leaves, touched */
 };
 
 /* 0, or -1 without memory.  shadow_release frees everything; safe after a
@@ -253,9 +253,9 @@ uint64_t shadow_count(const struct shadow *self);
  *             if (page->slots[i] != 0) ... shadow_address(&walk, page->slots[i])
  */
 struct shadow_walk {
-    size_t leaf;            /* where to look next: position in `used` */
-    size_t page;            /* and page of that leaf */
-    uintptr_t base;         /* address of the page just returned */
+    size_t leaf; /* where to look next: position in `used` */
+    size_t page; /* and page of that leaf */
+    uintptr_t base; /* address of the page just returned */
 };
 
 const struct shadow_page *shadow_next(const struct shadow *self, struct shadow_walk *walk);

@@ -46,8 +46,8 @@ traces_init(struct traces *self, uint32_t nframe)
     memset(self->epochs, 0, sizeof(self->epochs));
     self->now = 0;
     if (realm_init(&self->gil, GIL_CALLSITE_BITS, nframe) < 0
-        || realm_init(&self->raw, RAW_CALLSITE_BITS, nframe) < 0
-        || newest_init(&self->newest) < 0 || self->tracebacks == NULL) {
+        || realm_init(&self->raw, RAW_CALLSITE_BITS, nframe) < 0 || newest_init(&self->newest) < 0
+        || self->tracebacks == NULL) {
         traces_release(self);
         return -1;
     }
@@ -229,8 +229,8 @@ tracked_new(struct tracked *self)
         return number;
     }
     if (self->used >= UINT32_MAX - 1
-        || mem_grow((void **)&self->blocks, &self->capacity, self->used + 1,
-                    sizeof(*self->blocks)) < 0) {
+        || mem_grow((void **)&self->blocks, &self->capacity, self->used + 1, sizeof(*self->blocks))
+               < 0) {
         return 0;
     }
     return (uint32_t)++self->used;
@@ -339,8 +339,8 @@ traces_reset_peak(struct traces *self)
 uint64_t
 traces_count(const struct traces *self)
 {
-    return shadow_count(&self->gil.shadow) - self->gil.markers
-           + shadow_count(&self->raw.shadow) + self->tracked.count;
+    return shadow_count(&self->gil.shadow) - self->gil.markers + shadow_count(&self->raw.shadow)
+           + self->tracked.count;
 }
 
 #define EPOCH_MASK shadow_epoch_bits(255)
@@ -491,8 +491,7 @@ traces_compact_if_due(struct traces *self)
     uint32_t count = tracebacks_node_count(self->tracebacks);
     struct renumbering ids = {.from = self->tracebacks, .to = tracebacks_new()};
     ids.nodes = mem_calloc((size_t)count + 1, sizeof(uint32_t));
-    ids.functions =
-        mem_calloc((size_t)tracebacks_function_count(ids.from) + 1, sizeof(uint32_t));
+    ids.functions = mem_calloc((size_t)tracebacks_function_count(ids.from) + 1, sizeof(uint32_t));
     ids.texts = mem_calloc((size_t)tracebacks_text_count(ids.from) + 1, sizeof(uint32_t));
     if (ids.to != NULL && ids.nodes != NULL && ids.functions != NULL && ids.texts != NULL) {
         shadow_each(&self->gil.shadow, mark_word, &ids);

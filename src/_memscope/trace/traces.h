@@ -141,8 +141,8 @@ realm_add_bytes(struct traces *self, struct realm *realm, uintptr_t address, siz
 
 /* Records the block: what was known of the address before is replaced. */
 static inline void
-realm_put(struct traces *self, struct realm *realm, uintptr_t address, size_t size,
-          unsigned domain, uint32_t traceback)
+realm_put(struct traces *self, struct realm *realm, uintptr_t address, size_t size, unsigned domain,
+          uint32_t traceback)
 {
     uint64_t epoch = atomic_load_explicit(&self->epoch_bits, memory_order_relaxed);
     size_t field = size < SHADOW_LARGE ? size : SHADOW_LARGE;
@@ -200,8 +200,7 @@ realm_take(struct traces *self, struct realm *realm, uintptr_t address)
 uint64_t realm_size(const struct realm *realm, uintptr_t address, uint64_t word);
 
 /* Puts back what realm_take took, after a realloc that failed. */
-void realm_restore(struct traces *self, struct realm *realm, uintptr_t address,
-                   struct taken taken);
+void realm_restore(struct traces *self, struct realm *realm, uintptr_t address, struct taken taken);
 
 /* Makes sure the death of the code object in [code, end) is seen.  Gate and
  * lock held.  0, or -1 without memory. */
