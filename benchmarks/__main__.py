@@ -1,4 +1,4 @@
-"""python -m benchmarks: the whole table in about five minutes.
+"""python -m benchmarks: the whole table in some six minutes.
 
 The repeats are few and the spreads accordingly wide; README.md says how the
 published table is made.

@@ -347,7 +347,7 @@ def summary(figures: Sequence[Figure]) -> Table:
         table.rows.append(
             [
                 figure.name,
-                f"{bound} {figure.limit:g} {figure.unit}",
+                f"{bound} {figure.limit:.4g} {figure.unit}",
                 f"{figure.value:.4g} {figure.unit}",
                 "reached" if figure.reached else "MISSED",
                 *peers,

@@ -28,15 +28,17 @@ from benchmarks._harness import (
 )
 from benchmarks.workloads import WORKLOADS, Workload
 
-TOOLS = ("off", "stopped", "memscope-1", "memscope-25", "tracemalloc-1", "tracemalloc-25", "memray")
 _TITLES = {
+    "off": "untraced",
     "stopped": "stopped",
     "memscope-1": "memscope 1 frame",
     "memscope-25": "memscope 25 frames",
+    "dropin-1": "memscope.tracemalloc 1 frame",
     "tracemalloc-1": "tracemalloc 1 frame",
     "tracemalloc-25": "tracemalloc 25 frames",
     "memray": "memray",
 }
+TOOLS = tuple(_TITLES)
 # One run of these takes as long as fifty untraced ones; fewer repeats are as steady.
 _SLOW = ("tracemalloc-25",)
 

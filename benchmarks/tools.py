@@ -1,7 +1,7 @@
 """The tools that are compared, each as a start and a stop.
 
 A tool is named ``<product>-<frames>``: ``memscope-25`` is memscope keeping 25
-frames of each traceback.  Two names measure the absence of one: ``off`` (no tool
+frames of each traceback, ``dropin-25`` is memscope.tracemalloc.  Two names measure the absence of one: ``off`` (no tool
 was ever loaded) and ``stopped`` (memscope traced for a while and was stopped).
 """
 
@@ -39,8 +39,9 @@ def start(tool: str) -> Session:
     match product:
         case "off":
             return Session(_nothing, _unknown)
-        case "memscope" | "tracemalloc":
-            tracer: Any = importlib.import_module(product)
+        case "memscope" | "dropin" | "tracemalloc":
+            name = "memscope.tracemalloc" if product == "dropin" else product
+            tracer: Any = importlib.import_module(name)
             tracer.start(int(frames))
             return Session(tracer.stop, lambda: int(tracer.get_traced_memory()[1]))
         case "stopped":

@@ -43,7 +43,10 @@ class Columns:
 
     @classmethod
     def from_traces(
-        cls, traces: Iterable[tuple[int, int, Sequence[RawFrame]] | RawTrace], traceback_limit: int, /
+        cls,
+        traces: Iterable[tuple[int, int, Sequence[RawFrame]] | RawTrace],
+        traceback_limit: int,
+        /,
     ) -> Columns: ...
     @classmethod
     def from_bytes(cls, data: Buffer, /) -> Columns: ...

@@ -67,7 +67,13 @@ def all_keys(name: str, *arguments: Any) -> None:
 
 def damaged_files() -> None:
     data = columns().to_bytes()
-    for broken in (b"", data[:10], data[:-3], b"x" * len(data), data[:30] + b"\xff" * 8 + data[38:]):
+    for broken in (
+        b"",
+        data[:10],
+        data[:-3],
+        b"x" * len(data),
+        data[:30] + b"\xff" * 8 + data[38:],
+    ):
         try:
             _memscope.Columns.from_bytes(broken)
         except (ValueError, EOFError, OSError, MemoryError):
@@ -79,7 +85,11 @@ def damaged_files() -> None:
 CALLS: dict[str, Callable[[], object]] = {
     "start": session,
     "start with total_nframe": lambda: (_memscope.start(3, total_nframe=True), _memscope.stop()),
-    "start with reuse": lambda: (_memscope.start(3, reuse=True), [[] for _ in range(99)], _memscope.stop()),
+    "start with reuse": lambda: (
+        _memscope.start(3, reuse=True),
+        [[] for _ in range(99)],
+        _memscope.stop(),
+    ),
     "start out of range": lambda: raises(lambda: _memscope.start(0)),
     "start of the wrong type": lambda: raises(lambda: _memscope.start("x")),  # type: ignore[arg-type]
     "stop": lambda: (_memscope.start(), _memscope.stop()),

@@ -19,7 +19,6 @@ from memscope import (
     Statistics,
     Traceback,
 )
-
 from memscope.report import size_text
 
 if TYPE_CHECKING:

@@ -30,7 +30,10 @@ HERE = Path(__file__).resolve().parent
 # their calls of PyTraceMalloc_Track leave behind.
 MODULES: dict[str, tuple[str, list[str]]] = {
     "_memscope_testext": ("_memscope_testext.c", []),
-    "_memscope_testtrack_lazy": ("_memscope_testtrack.c", ["-fplt", "-Wl,-z,lazy", "-Wl,-z,norelro"]),
+    "_memscope_testtrack_lazy": (
+        "_memscope_testtrack.c",
+        ["-fplt", "-Wl,-z,lazy", "-Wl,-z,norelro"],
+    ),
     "_memscope_testtrack_now": ("_memscope_testtrack.c", ["-fplt", "-Wl,-z,relro", "-Wl,-z,now"]),
     "_memscope_testtrack_noplt": (
         "_memscope_testtrack.c",
@@ -98,7 +101,13 @@ def build(name: str = "_memscope_testext", directory: Path | None = None) -> Pat
         directory.mkdir(parents=True, exist_ok=True)
         partial = directory / f".{name}.{os.getpid()}"
         compile_command(
-            "-shared", "-fPIC", f"-DMODULE_NAME={name}", *flags, str(HERE / source), "-o", str(partial)
+            "-shared",
+            "-fPIC",
+            f"-DMODULE_NAME={name}",
+            *flags,
+            str(HERE / source),
+            "-o",
+            str(partial),
         )
         partial.replace(target)
     return target

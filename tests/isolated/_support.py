@@ -35,7 +35,7 @@ __all__ = [
     "WATCHED",
     "deadline",
     "exercise",
-    "ext",
+    "ext",  # noqa: F822 -- made by __getattr__
     "foreign_blocks",
     "in_fork",
     "load_ext",
@@ -68,7 +68,9 @@ def skip(reason: str) -> NoReturn:
 
 
 def load_ext(name: str = "_memscope_testext") -> ModuleType:
-    spec = importlib.util.spec_from_file_location("memscope_testext_build", HERE.parent / "ext" / "build.py")
+    spec = importlib.util.spec_from_file_location(
+        "memscope_testext_build", HERE.parent / "ext" / "build.py"
+    )
     assert spec is not None and spec.loader is not None
     build = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(build)
@@ -93,7 +95,7 @@ def quick_start(nframe: int = 1, **options: bool) -> None:
 
 
 def rows(size: int | None = None, domain: int = 0) -> dict[int, tuple[Any, ...]]:
-    """{address: (domain, size, frames newest first, total)} of a domain's live blocks [of one size]."""
+    """{address: (domain, size, frames newest first, total)} of a domain's live blocks."""
     columns = m.take_snapshot()
     traces = columns.traces()
     found = [
@@ -131,7 +133,7 @@ def deadline(seconds: float) -> Iterator[int]:
 
 @contextlib.contextmanager
 def threads(count: int, work: Callable[[Callable[[], bool]], object]) -> Iterator[None]:
-    """Run work(stopped) in so many threads around a block; an exception in one fails the scenario."""
+    """Run work(stopped) in so many threads around a block; an exception fails the scenario."""
     stop = threading.Event()
     errors: list[BaseException] = []
 
@@ -183,7 +185,11 @@ def in_fork(work: Callable[[], object], name: object = "", timeout: int = 10) ->
 
 
 def python(
-    code: str, *arguments: str, timeout: float = 30.0, env: dict[str, str] | None = None, expect: int = 0
+    code: str,
+    *arguments: str,
+    timeout: float = 30.0,
+    env: dict[str, str] | None = None,
+    expect: int = 0,
 ) -> str:
     """Run code in a fresh interpreter, with this module importable; its stdout."""
     paths = [str(HERE), str(Path(m.__file__).resolve().parents[1])]
@@ -191,7 +197,12 @@ def python(
         paths.append(os.environ["PYTHONPATH"])
     done = subprocess.run(
         [sys.executable, *arguments, "-c", code],
-        env={**os.environ, "PYTHONFAULTHANDLER": "1", "PYTHONPATH": os.pathsep.join(paths), **(env or {})},
+        env={
+            **os.environ,
+            "PYTHONFAULTHANDLER": "1",
+            "PYTHONPATH": os.pathsep.join(paths),
+            **(env or {}),
+        },
         capture_output=True,
         text=True,
         errors="replace",

@@ -1,4 +1,4 @@
-"""More than 65,536 live blocks, and a million: counts, bytes and lookups stay exact; queries stay bounded."""
+"""More than 65,536 live blocks, and a million: counts, bytes and lookups stay exact."""
 
 import threading
 import time
@@ -16,7 +16,10 @@ assert 1_000_000 <= len(snapshot) - count < 1_001_000
 mine = object.__sizeof__(kept[0])
 grown = m.get_traced_memory()[0] - start
 assert abs(grown - 1_000_000 * mine - kept.__sizeof__()) < 200_000, grown
-assert snapshot.total_size == m.get_traced_memory()[0] or abs(snapshot.total_size - start - grown) < 100_000
+assert (
+    snapshot.total_size == m.get_traced_memory()[0]
+    or abs(snapshot.total_size - start - grown) < 100_000
+)
 for thing in kept[::50_000]:
     found = m.get_object_traceback(thing)
     assert found is not None and found[0][0][0] == __file__

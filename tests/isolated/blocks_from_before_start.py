@@ -9,8 +9,10 @@ def make(size: int) -> bytes:
     return bytes(size)
 
 
-for cycle in range(10):
-    old = {ext.malloc(domain, size): domain for domain in range(3) for size in SIZES for _ in range(50)}
+for _cycle in range(10):
+    old = {
+        ext.malloc(domain, size): domain for domain in range(3) for size in SIZES for _ in range(50)
+    }
     lists = [[0] * 10 for _ in range(100)]
     quick_start(2)
     assert not set(rows()) & set(old)

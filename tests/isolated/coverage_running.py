@@ -20,7 +20,9 @@ def measured(traced: bool) -> Any:
     if traced:
         m.stop()
     data = watch.get_data()
-    return {name: sorted(data.arcs(name) or ()) for name in data.measured_files() if "_support" in name}
+    return {
+        name: sorted(data.arcs(name) or ()) for name in data.measured_files() if "_support" in name
+    }
 
 
 plain = measured(False)

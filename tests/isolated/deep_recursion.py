@@ -44,7 +44,9 @@ m.start(65535)
 
 class Nested:
     def __init__(self, n: int) -> None:
-        self.inner = sorted([n], key=lambda n: Nested(n - 1) if n else 0) if n < 150 and n > 0 else n
+        self.inner = (
+            sorted([n], key=lambda n: Nested(n - 1) if n else 0) if n < 150 and n > 0 else n
+        )
 
 
 try:

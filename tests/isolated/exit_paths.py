@@ -38,7 +38,10 @@ WAYS: dict[str, tuple[str, int]] = {
     "daemon threads, stop at exit": ("daemons(4); atexit.register(snapshot_and_stop)", 0),
     "foreign threads": ("ext.hammer_start(4, 64, 3000, 256); time.sleep(0.02)", 0),
     "foreign and daemon threads": ("ext.hammer_start(2, 64, 3000, 256); daemons(3)", 0),
-    "thread still running": ("threading.Thread(target=lambda: (time.sleep(0.1), exercise())).start()", 0),
+    "thread still running": (
+        "threading.Thread(target=lambda: (time.sleep(0.1), exercise())).start()",
+        0,
+    ),
     "allocate at exit": ("atexit.register(exercise)", 0),
     "stop at exit": ("atexit.register(m.stop)", 0),
     "start at exit": ("m.stop(); atexit.register(m.start, 25)", 0),
@@ -49,13 +52,18 @@ WAYS: dict[str, tuple[str, int]] = {
     "snapshot in __del__ at shutdown": ("thing = Thing(snapshot_and_stop); thing.me = thing", 0),
     "start in __del__ at shutdown": ("m.stop(); thing = Thing(m.start); thing.me = thing", 0),
     "stop in a finalizer": ("weakref.finalize(m, m.stop); f = weakref.finalize(Thing, m.stop)", 0),
-    "stop in a weakref callback": ("t = Thing(int); r = weakref.ref(t, lambda _: m.stop()); del t", 0),
+    "stop in a weakref callback": (
+        "t = Thing(int); r = weakref.ref(t, lambda _: m.stop()); del t",
+        0,
+    ),
     "stop in a callback at shutdown": ("sys.r = weakref.ref(Thing, lambda _: m.stop())", 0),
     "stop in the excepthook": ("sys.excepthook = lambda *_: m.stop(); 1 / 0", 1),
     "snapshot kept": ("sys.kept = m.take_snapshot(); m.advance_epoch()", 0),
     "the module thrown away": (
-        "del sys.modules['memscope._memscope'], sys.modules['memscope'], sys.modules['_support']\n"
-        "del m, exercise, ext; gc.collect()",
+        (
+            "del sys.modules['memscope._memscope'], sys.modules['memscope']\n"
+            "del sys.modules['_support'], m, exercise, ext; gc.collect()"
+        ),
         0,
     ),
     "Py_FinalizeEx from C": ("ext.finalize()", 0),

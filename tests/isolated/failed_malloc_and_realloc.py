@@ -29,7 +29,7 @@ buffer = bytearray(1000)
 for _ in range(100):
     try:
         buffer.extend(bytes(FAILING - 1001))
-        bytes(FAILING - bytes().__sizeof__())
+        bytes(FAILING - b"".__sizeof__())
     except MemoryError:
         pass
     else:

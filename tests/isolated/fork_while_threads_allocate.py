@@ -34,7 +34,9 @@ def child() -> None:
 sys.setswitchinterval(1e-4)
 for with_handlers in (False, True):
     if with_handlers:
-        os.register_at_fork(before=exercise, after_in_child=exercise, after_in_parent=m.take_snapshot)
+        os.register_at_fork(
+            before=exercise, after_in_child=exercise, after_in_parent=m.take_snapshot
+        )
     m.start(5, reuse=True)
     ext.hammer_start(2, 64, 2000, 512)
     with threads(3, work):

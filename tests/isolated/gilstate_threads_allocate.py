@@ -1,4 +1,4 @@
-"""Foreign threads come and go through PyGILState, whose thread states are made and freed under locks."""
+"""Foreign threads come and go through PyGILState, whose thread states are made under locks."""
 
 from _support import deadline, ext, m, quick_start
 

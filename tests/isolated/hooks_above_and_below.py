@@ -1,4 +1,4 @@
-"""Another tool hooks above us and removes itself, or puts back what it saw, in any order with ours."""
+"""Another tool hooks above us and removes itself, or puts back what it saw, in any order."""
 
 import itertools
 
@@ -42,6 +42,11 @@ def sane(order: str) -> bool:
     )
 
 
-for order in set(map("".join, itertools.permutations("MmAaBb"))) | {"MAmMa", "AMamM", "MAmMmaM", "MmAMam"}:
+for order in set(map("".join, itertools.permutations("MmAaBb"))) | {
+    "MAmMa",
+    "AMamM",
+    "MAmMmaM",
+    "MmAMam",
+}:
     if sane(order):
         in_fork(lambda order=order: run(order), order)

@@ -1,4 +1,4 @@
-"""tracemalloc takes our hooks off blindly; what lived and died meanwhile must not come back as a lie."""
+"""tracemalloc takes our hooks off blindly; what died meanwhile must not come back as a lie."""
 
 import gc
 import tracemalloc

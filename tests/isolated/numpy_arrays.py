@@ -1,4 +1,4 @@
-"""A leaking list of numpy arrays is charged to its line with the right bytes; numpy works after stop()."""
+"""A leaking list of numpy arrays is charged to its line; numpy works after stop()."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""memscope's own allocations fail, from the n-th on: the program never notices, what is lost is counted."""
+"""memscope's own allocations fail, from the n-th on: the program never notices, the loss is counted."""
 
 from _support import exercise, ext, m, quick_start, rows
 
@@ -9,7 +9,10 @@ if not hasattr(m, "_fail_after"):
 def work() -> list[object]:
     exercise(100)
     scope: dict[str, object] = {}
-    exec(compile("def f(n):\n    return [n] if n == 0 else [f(n - 1)]\n", f"<{id(scope)}>", "exec"), scope)
+    exec(
+        compile("def f(n):\n    return [n] if n == 0 else [f(n - 1)]\n", f"<{id(scope)}>", "exec"),
+        scope,
+    )
     return scope["f"](30)  # type: ignore[operator,no-any-return]
 
 
@@ -44,7 +47,11 @@ for n in [*range(40), 50, 75, 100, 150, 250, 500, 1000]:
     kept = work()
     blocks = [ext.malloc(domain, 7919 + i) for domain in range(3) for i in range(50)]
     # While it is asked: a real answer or MemoryError.
-    for query in (m.take_snapshot, m.get_traced_memory, lambda kept=kept: m.get_object_traceback(kept)):
+    for query in (
+        m.take_snapshot,
+        m.get_traced_memory,
+        lambda kept=kept: m.get_object_traceback(kept),
+    ):
         m._fail_after(n)
         try:
             query()

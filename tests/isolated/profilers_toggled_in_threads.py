@@ -51,7 +51,12 @@ def for_all_threads(stopped: Callable[[], bool]) -> None:
 
 
 sys.setswitchinterval(1e-4)
-with threads(1, with_profile), threads(1, with_trace), threads(1, with_monitoring), threads(1, for_all_threads):
+with (
+    threads(1, with_profile),
+    threads(1, with_trace),
+    threads(1, with_monitoring),
+    threads(1, for_all_threads),
+):
     for _ in deadline(2.5):
         quick_start(20)
         exercise(5)

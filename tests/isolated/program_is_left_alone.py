@@ -1,4 +1,4 @@
-"""A hundred sessions patch nothing: threading, sys, gc, builtins and the allocators are as before."""
+"""A hundred sessions patch nothing: threading, sys, gc, builtins, allocators are as before."""
 
 import gc
 import signal
@@ -33,7 +33,10 @@ def state() -> list[object]:
         [ext.allocator(domain) for domain in range(3)],
     ]
     if sys.version_info >= (3, 12):
-        settings += [[sys.monitoring.get_tool(i) for i in range(6)], sys.is_stack_trampoline_active()]
+        settings += [
+            [sys.monitoring.get_tool(i) for i in range(6)],
+            sys.is_stack_trampoline_active(),
+        ]
     return [spaces, settings]
 
 

@@ -1,4 +1,4 @@
-"""A trace removed after its block is freed would delete the trace of whoever got the address next."""
+"""A trace removed after its block is freed would delete that of whoever got the address next."""
 
 from _support import UNKNOWN, WATCHED, ext, foreign_blocks, m, rows
 

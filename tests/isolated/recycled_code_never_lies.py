@@ -54,6 +54,8 @@ for nframe in (1, 4):
         exec(code, {"leak": ext.leak_nogil})
         places[size] = (name, lines + 1)
         del code
-    found = {trace[1]: trace[2][0] for trace in rows().values() if trace[2][0][0].startswith("<raw")}
+    found = {
+        trace[1]: trace[2][0] for trace in rows().values() if trace[2][0][0].startswith("<raw")
+    }
     assert found == places
     m.stop()

@@ -11,7 +11,7 @@ for domain in range(3):
 
     def new(before: set[int] = before) -> dict[int, int]:
         found = {address: trace[1] for address, trace in rows().items() if address not in before}
-        return {address: found[address] for address in blocks if address in found}
+        return {address: found[address] for address in blocks if address in found}  # noqa: B023
 
     blocks = [ext.malloc(domain, 0), ext.calloc(domain, 0, 8), ext.calloc(domain, 8, 0)]
     blocks += [ext.realloc(domain, 0, 0), ext.realloc(domain, 0, 100)]

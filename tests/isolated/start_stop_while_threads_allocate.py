@@ -1,4 +1,4 @@
-"""start() and stop() race with hooks that are in flight in eight Python and four foreign threads."""
+"""start() and stop() race with hooks in flight in eight Python and four foreign threads."""
 
 import bz2
 import hashlib

@@ -1,4 +1,4 @@
-"""stop(), start() and take_snapshot() called from callbacks the interpreter runs in mid-allocation."""
+"""stop(), start() and take_snapshot() called from callbacks in mid-allocation."""
 
 import gc
 import sys

@@ -48,7 +48,9 @@ with threads(3, inside):
 # Nothing of a destroyed interpreter is left in the table, and what is in it is true.
 quick_start(5)
 for _ in range(3):
-    running = [threading.Thread(target=inside, args=(iter([False, True]).__next__,)) for _ in range(3)]
+    running = [
+        threading.Thread(target=inside, args=(iter([False, True]).__next__,)) for _ in range(3)
+    ]
     for thread in running:
         thread.start()
     for thread in running:

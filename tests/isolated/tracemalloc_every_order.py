@@ -1,4 +1,4 @@
-"""memscope and tracemalloc started and stopped in every order: neither kills or blinds the other."""
+"""memscope and tracemalloc started and stopped in every order: neither blinds the other."""
 
 import _tracemalloc
 import itertools

@@ -57,7 +57,9 @@ for _ in range(3):
     check(True)
     for module in modules.values():
         assert module.track(9, 4096, 7_654_321) == 0
-        assert any(t.domain == 9 and t.size == 7_654_321 for t in tracemalloc.take_snapshot().traces)
+        assert any(
+            t.domain == 9 and t.size == 7_654_321 for t in tracemalloc.take_snapshot().traces
+        )
         assert module.untrack(9, 4096) == 0
         assert not any(t.domain == 9 for t in tracemalloc.take_snapshot().traces)
     m.stop()
@@ -65,7 +67,9 @@ for _ in range(3):
     m.start(2)
 
 # From many threads that do not hold the GIL.
-running = threading.Thread(target=ext.track_threads, args=(4, DOMAIN, 0x6000_0000_0000, 777_777, 5000))
+running = threading.Thread(
+    target=ext.track_threads, args=(4, DOMAIN, 0x6000_0000_0000, 777_777, 5000)
+)
 running.start()
 while running.is_alive():
     m.take_snapshot()

@@ -1,4 +1,4 @@
-"""The allocator hooks: installed, passed through, removed; nested calls; threads without the GIL."""
+"""The allocator hooks: installed, passed through, removed; nested; without the GIL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tracebacks: every kind of frame against sys._getframe, limits, totals, sharing, unwritten lines."""
+"""Tracebacks: every kind of frame against sys._getframe; limits, totals, sharing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ import pytest
 from memscope import _memscope
 
 if getattr(getattr(sys, "_jit", None), "is_enabled", bool)():
-    pytest.skip("under the JIT the interpreter itself does not know the line", allow_module_level=True)
+    pytest.skip(
+        "under the JIT the interpreter itself does not know the line", allow_module_level=True
+    )
 
 Place = tuple[str, int]
 Seen = tuple[int, tuple[Place, ...]]
@@ -139,7 +141,7 @@ def in_class_bodies(probe: Prober) -> None:
             return probe()
 
     made: Any = Made()
-    made.value, made.missing, made + 1  # noqa: B018
+    made.value, made.missing, made + 1
 
 
 def in_plain_classes(probe: Prober) -> None:
@@ -162,11 +164,7 @@ def in_comprehensions(probe: Prober) -> None:
     {i: probe() for i in range(2)}
     list(probe() for _ in range(2))
     [[probe() for _ in range(2)] for _ in range(2)]
-    [
-        probe()
-        for _ in range(2)
-        if probe() == 0
-    ]
+    [probe() for _ in range(2) if probe() == 0]
 
 
 def in_callbacks(probe: Prober) -> None:
@@ -252,7 +250,7 @@ def in_closures(probe: Prober) -> None:
         probe()
         return inner
 
-    outer(*(1, 2, 3), **{"b": 2, "c": 3})()
+    outer(*(1, 2, 3), b=2, c=3)()
     long_call = outer(
         probe(),
         probe(),
@@ -333,7 +331,8 @@ def test_random_call_trees(tracer: ModuleType, probe: Prober, seed: int) -> None
 
     def b(choose: random.Random, depth: int) -> None:
         if depth:
-            a(choose, depth - 1); b(choose, depth - 1)  # noqa: E702
+            a(choose, depth - 1)
+            b(choose, depth - 1)
         else:
             probe()
 

@@ -1,4 +1,4 @@
-"""The live table: sizes, realloc, peak, epochs, domains, objects; against a model and tracemalloc."""
+"""The live table: sizes, realloc, peak, epochs, domains; against a model and tracemalloc."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_limit_is_kept(tracer: ModuleType) -> None:
 
 @pytest.mark.parametrize("domain", range(3))
 def test_realloc_is_a_new_block(tracer: ModuleType, ext: ModuleType, domain: int) -> None:
-    """The new size at the new place with the traceback of the realloc; also when it did not move."""
+    """The new size at the new place with the traceback of the realloc, moved or not."""
     tracer.start(2)
     tracer.advance_epoch()
     block = ext.malloc(domain, MARK)
@@ -92,7 +92,9 @@ def test_against_a_model(tracer: ModuleType, ext: ModuleType, seed: int) -> None
     tracer.start()
     for step in range(6000):
         domain = choose.randrange(3)
-        size = choose.choice([choose.randrange(1, 600), choose.randrange(1, 70_000), 1 << choose.randrange(18)])
+        size = choose.choice(
+            [choose.randrange(1, 600), choose.randrange(1, 70_000), 1 << choose.randrange(18)]
+        )
         action = choose.random()
         if action < 0.35:
             made(ext.malloc(domain, size), domain, size)
@@ -113,7 +115,9 @@ def test_against_a_model(tracer: ModuleType, ext: ModuleType, seed: int) -> None
     for address, (domain, _) in model.items():
         ext.free(domain, address)
     # Small blocks may belong to others by now; nobody else makes them this large.
-    assert not [address for address, trace in rows().items() if address in model and trace[1] > 8000]
+    assert not [
+        address for address, trace in rows().items() if address in model and trace[1] > 8000
+    ]
     assert tracer.take_snapshot().lost == 0
 
 
@@ -408,7 +412,7 @@ def test_start_empties_the_free_lists(tracer: ModuleType) -> None:
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="PyRefTracer came with CPython 3.13")
 @pytest.mark.parametrize("nframe", [1, 3])
 def test_reuse_finds_the_new_owner(tracer: ModuleType, nframe: int) -> None:
-    """An object made from a free list belongs to the line that made it, not to the block's first."""
+    """An object made from a free list belongs to the line that made it."""
     gc.collect()
     tracer.start(nframe, reuse=True)
     if tracer.status()["ref_tracer"] != "on":
@@ -461,7 +465,7 @@ def test_tracked_bytes_count(tracer: ModuleType, ext: ModuleType) -> None:
 
 # --------------------------------------------------------------- tracemalloc says
 
-WORKLOAD = '''
+WORKLOAD = """
 import sys
 
 class Plain:
@@ -510,7 +514,7 @@ for i in range(200):
     data += bytes(1000)
 text = "".join(str(i) for i in range(5000))
 made = type("Made", (Plain,), {"x": 1})
-'''
+"""
 
 HARNESS = """
 import gc, sys
@@ -548,7 +552,11 @@ def test_same_as_tracemalloc(tmp_path: Path, nframe: int) -> None:
     for which in ("tracemalloc", "memscope"):
         command = [sys.executable, "-c", HARNESS, which, str(workload), str(nframe)]
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=120, cwd=Path(_memscope.__file__).parents[1]
+            command,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=Path(_memscope.__file__).parents[1],
         )
         assert done.returncode == 0, done.stderr
         lines = [line.split("\t") for line in done.stdout.splitlines()]
