@@ -7,7 +7,7 @@
 #   tools/matrix.sh pick KIND   the line of the one to choose: "release" (the system's own,
 #                               built with PGO) or "debug" (the newest)
 #   tools/matrix.sh run NAME    the tests on one of them, in a copy of the tree
-#   tools/matrix.sh regrtest NAME   CPython's own tests on it, tracing off and on
+#   tools/matrix.sh regrtest NAME [ARGUMENT...]   CPython's own tests on it (regrtest.py)
 #
 # Those of the machine are pyenv's and Debian's; Debian sid gives the newest (tools/sid.sh).
 set -euo pipefail
@@ -96,7 +96,7 @@ run() {
 
 regrtest() {
     enter "$1"
-    "${in_tree[@]}" .venv/bin/python tools/regrtest.py --jobs "$jobs"
+    "${in_tree[@]}" .venv/bin/python tools/regrtest.py --jobs "$jobs" "${@:2}"
 }
 
 mkdir -p build
@@ -104,7 +104,7 @@ case ${1:-all} in
     list) list | tee build/matrix.list ;;
     pick) pick "$2" ;;
     run) run "$2" ;;
-    regrtest) regrtest "$2" ;;
+    regrtest) regrtest "${@:2}" ;;
     all)
         stages_logs=build/matrix-logs
         # shellcheck source=tools/stages.sh

@@ -123,10 +123,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--nframe", type=int, default=25)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
+    parser.add_argument("--first", type=int, help="only so many modules of the list")
     parser.add_argument("modules", nargs="*", metavar="MODULE")
     options = parser.parse_args()
 
-    chosen = options.modules or listed()
+    chosen = options.modules or listed()[: options.first]
     modules = [module for module in chosen if available(module)]
     absent = sorted(set(chosen) - set(modules))
     kind = "debug" if hasattr(sys, "gettotalrefcount") else "release"

@@ -1,4 +1,4 @@
-"""memscope's own allocations fail, from the n-th on: the program never notices, the loss is counted."""
+"""memscope's own allocations fail, from the n-th on: the program never notices."""
 
 from _support import exercise, ext, m, quick_start, rows
 
