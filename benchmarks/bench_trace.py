@@ -185,7 +185,7 @@ def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
     names = tuple(chosen.tools.split(",")) if chosen.tools else TOOLS
     names = ("off", *(tool for tool in names if tool != "off"))
     wanted = tuple(map(_workload, chosen.workloads.split(","))) if chosen.workloads else WORKLOADS
-    rounds = chosen.rounds or (2 if options.quick else 7)
+    rounds = chosen.rounds or (2 if options.quick else 5)
     results, skipped = collect(options, wanted, names, rounds)
     shown = [tool for tool in names[1:] if any(tool in by_tool for by_tool in results.values())]
     raw = {
@@ -200,7 +200,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workloads", metavar="A,B", help="only these")
     parser.add_argument("--tools", metavar="A,B", help=f"only these, of {','.join(TOOLS)}")
     parser.add_argument(
-        "--rounds", type=int, help="children per tool and workload (default 7; 2 with --quick)"
+        "--rounds", type=int, help="children per tool and workload (default 5; 2 with --quick)"
     )
 
 

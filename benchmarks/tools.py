@@ -1,8 +1,9 @@
 """The tools that are compared, each as a start and a stop.
 
 A tool is named ``<product>-<frames>``: ``memscope-25`` is memscope keeping 25
-frames of each traceback, ``dropin-25`` is memscope.tracemalloc.  Two names measure the absence of one: ``off`` (no tool
-was ever loaded) and ``stopped`` (memscope traced for a while and was stopped).
+frames of each traceback, ``dropin-25`` is memscope.tracemalloc.  Two names
+measure the absence of one: ``off`` (no tool was ever loaded) and ``stopped``
+(memscope traced for a while and was stopped).
 """
 
 import importlib

@@ -144,7 +144,9 @@ def source_line(filename: str, lineno: int) -> str:
     nowhere else).  Only Python sources are opened: the name may come from a
     snapshot that somebody sent, and a report is no way to read other files.
     """
-    if lineno < 1:
+    # "<string>" is the name of every string that was ever compiled; since 3.13 linecache
+    # holds one of them, the -c argument.
+    if lineno < 1 or filename == "<string>":
         return ""
     cached = linecache.cache.get(filename)
     if cached is not None and len(cached) == 4:
