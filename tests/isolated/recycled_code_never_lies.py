@@ -50,6 +50,9 @@ for nframe in (1, 4):
         size = 7000 + number
         lines = random.randrange(40)
         name = f"<raw {number}>"
+        # So that the next code object lies now where the last was, now elsewhere.
+        for _ in range(number % 3):
+            code = compile(f"leak({size})", "<not run>", "exec")
         code = compile("\n" * lines + f"leak({size})", name, "exec")
         exec(code, {"leak": ext.leak_nogil})
         places[size] = (name, lines + 1)

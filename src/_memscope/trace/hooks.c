@@ -372,6 +372,7 @@ hooks_install(void)
     for (unsigned domain = 0; domain < DOMAINS; domain++) {
         if (missing[domain]) {
             PyMemAllocatorEx hook = ours[domain];
+            hook.ctx = wanted.of[domain].ctx;
             PyMem_SetAllocator(domain_ids[domain], &hook);
         }
     }

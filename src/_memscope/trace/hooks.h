@@ -3,8 +3,9 @@
  * Three domains, four functions each, installed with PyMem_SetAllocator over
  * whatever is there.  Rules that other tools learnt the hard way:
  *
- *   - `ctx` is ignored: PyMem_SetAllocator is not atomic, and a thread without
- *     the GIL may call our function with the other allocator's ctx.
+ *   - PyMem_SetAllocator is not atomic: a thread without the GIL may call our
+ *     function with the ctx of the allocator below, or that one's with ours.
+ *     So ours ignore ctx, and are installed with the other's.
  *   - The allocators below are published before our functions and never freed
  *     or rewritten: a call may be under way in any thread at any time, and
  *     somebody who wrapped us may put us back years later.
