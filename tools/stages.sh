@@ -12,7 +12,8 @@ mkdir -p "$stages_logs"
 
 # The counts of every pytest summary line in the files: "passed failed skipped".
 pytest_totals() {
-    grep -hE '^=+ .*(passed|failed|error|skipped).* in [0-9.]+s' "$@" 2>/dev/null | awk '
+    grep -hE '^(=+ )?[0-9]+ (passed|failed|errors?|skipped|xfailed|deselected)\b.* in [0-9.]+s' "$@" \
+        2>/dev/null | awk '
         { for (i = 2; i <= NF; i++) { n = $(i - 1); if ($i ~ /^passed/) p += n
             if ($i ~ /^(failed|errors?)/) f += n; if ($i ~ /^skipped/) s += n } }
         END { print p + 0, f + 0, s + 0 }'

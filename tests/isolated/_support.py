@@ -31,6 +31,7 @@ except ImportError:
 
 __all__ = [
     "BYTES",
+    "PLAIN",
     "UNKNOWN",
     "WATCHED",
     "deadline",
@@ -182,6 +183,11 @@ def in_fork(work: Callable[[], object], name: object = "", timeout: int = 10) ->
             os._exit(code)
     code = wait_child(pid)
     assert code == 0, f"{name}: the child ended with {code}"
+
+
+# For exits under threads that allocate without the GIL: the debug allocator of debug builds is
+# taken away by the interpreter while they run, and it dies of that without memscope too.
+PLAIN = {"PYTHONMALLOC": os.environ.get("PYTHONMALLOC", "pymalloc")}
 
 
 def python(

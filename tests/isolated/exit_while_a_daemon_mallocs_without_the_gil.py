@@ -1,6 +1,6 @@
 """Daemon threads in GIL-released C code go on allocating after their thread states were freed."""
 
-from _support import python
+from _support import PLAIN, python
 
 CODE = """
 import os, sys, threading, time
@@ -21,9 +21,8 @@ class Slow:
 sys.kept = [Slow() for _ in range(3)]
 """
 
-# Freed memory does not keep its contents.  (PYTHONMALLOC=debug would do that too, but the
-# interpreter takes its debug allocator away under such threads, and dies of that by itself.)
-FILLED = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0:glibc.malloc.perturb=165"}
+# Freed memory does not keep its contents.
+FILLED = PLAIN | {"MALLOC_PERTURB_": "165"}
 for late in (False, True):
     for i in range(6):
         said = python(CODE.format(nframe=(1, 5, 1000)[i % 3], late=late), timeout=20, env=FILLED)

@@ -1,6 +1,6 @@
 """Daemon threads allocate through live hooks while their thread states are freed; twelve exits."""
 
-from _support import python
+from _support import PLAIN, python
 
 CODE = """
 import sys, threading
@@ -17,4 +17,4 @@ exercise(500)
 """
 
 for i in range(12):
-    python(CODE.format(nframe=1 if i % 2 else 40), timeout=20)
+    python(CODE.format(nframe=1 if i % 2 else 40), timeout=20, env=PLAIN)
