@@ -5,9 +5,9 @@
  * block stays charged to its first owner.  From 3.13 on the interpreter
  * announces every new object to a reference tracer (PyRefTracer_SetTracer), and
  * such a block is charged to the line that made the new object.  That is a call
- * for every object made or destroyed, so it is done on request only; what goes
- * wrong without it is bounded by the length of the free lists (at most some
- * thousand blocks of each type).
+ * for every object made or destroyed, so it is done on request only.  Without
+ * it the number of blocks and bytes is right, but a line that keeps objects of
+ * a type which others make and drop all the time gets blocks that are theirs.
  *
  * There is one tracer in a process.  Ours is put in only while the place is
  * free and is taken out only while it is still ours; tracemalloc.start() may
