@@ -12,7 +12,10 @@ on_reference(PyObject *object, PyRefTracerEvent event, void *data)
     /* 3.15 also tells that the tracer was removed, and then there is no object. */
     if (event == PyRefTracer_CREATE && object != NULL && tracer_is_on()) {
         uintptr_t block = (uintptr_t)object - pycompat_preheader_size(Py_TYPE(object));
-        if (!LIKELY(tracer_reuse_fast(block))) {
+        if (block == tracer.traces.gil.newest && !gate_is_shared(&tracer.traces.gate)) {
+            tracer.traces.gil.newest = 0;   /* announced once; the next time it is reuse */
+        }
+        else if (!LIKELY(tracer_reuse_fast(block))) {
             tracer_reuse(block);
         }
     }
