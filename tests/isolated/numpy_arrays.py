@@ -1,13 +1,12 @@
 """A leaking list of numpy arrays is charged to its line; numpy works after stop()."""
 
+import importlib.util
 import tracemalloc
 
 from _support import m, python, rows, skip
 
-try:
-    python("import numpy")
-except AssertionError:
-    skip("numpy cannot be imported")
+if importlib.util.find_spec("numpy") is None:
+    skip("numpy is not installed")
 
 CODE = """
 import sys, tracemalloc
