@@ -32,6 +32,7 @@ except ImportError:
 __all__ = [
     "BYTES",
     "DEBUG",
+    "NO_DEBUG_ALLOCATOR",
     "UNKNOWN",
     "WATCHED",
     "deadline",
@@ -185,9 +186,12 @@ def in_fork(work: Callable[[], object], name: object = "", timeout: int = 10) ->
     assert code == 0, f"{name}: the child ended with {code}"
 
 
-# A debug build takes its debug allocator away at exit, whoever is inside, and dies of that without
-# memscope too (7 of 50 exits of 3.11-dbg under threads that allocate without the GIL).
 DEBUG = hasattr(sys, "gettotalrefcount")
+
+# For exits under threads that allocate without the GIL: a debug build takes its debug allocator
+# away while it finalises, whoever is inside, and dies of that without memscope too (7 of 50 exits
+# of 3.11-dbg).
+NO_DEBUG_ALLOCATOR = {"PYTHONMALLOC": "pymalloc"}
 
 
 def python(

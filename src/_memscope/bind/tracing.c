@@ -322,9 +322,9 @@ PyDoc_STRVAR(status_doc,
 "--\n"
 "\n"
 "How tracing works in this process, as a dict: tracing, hooks (by domain), lost\n"
-"(traces not stored), traces (live), bytes (of ours), epoch, track (blocks that\n"
-"extensions report), ref_tracer, gate ('biased' or 'shared'), frames (None, or\n"
-"why frames cannot be read).");
+"(traces not stored), traces (live), bytes (of ours), epoch, compactions (how often\n"
+"unused tracebacks were dropped), track (blocks that extensions report), ref_tracer,\n"
+"gate ('biased' or 'shared'), frames (None, or why frames cannot be read).");
 
 static PyObject *
 status(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))

@@ -233,6 +233,9 @@ uint64_t traces_count(const struct traces *self);
  * young blocks keep exact numbers and old ones the right order. */
 uint64_t traces_advance_epoch(struct traces *self);
 
+/* A tree smaller than this is left alone. */
+#define TRACES_COMPACT_FLOOR ((size_t)8 << 20)
+
 /* Drops tracebacks and texts that no live block uses, when they have grown to
  * twice what was left the last time.  Snapshots keep the tree they were taken
  * with.  One pass over the slots. */
