@@ -91,7 +91,7 @@ enter() {
 run() {
     enter "$1"
     "${in_tree[@]}" .venv/bin/python tests/ext/build.py
-    "${in_tree[@]}" .venv/bin/python -m pytest -q -n "$jobs"
+    "${in_tree[@]}" tools/again.sh .venv/bin/python -q -n "$jobs"
 }
 
 regrtest() {

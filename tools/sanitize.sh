@@ -32,10 +32,10 @@ export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export MEMSCOPE_TEST_TIMEOUT=600 MEMSCOPE_EXAMPLES=30
 
 printf '\n### PYTHONMALLOC=pymalloc\n'
-PYTHONMALLOC=pymalloc .venv/bin/python -m pytest -q -n "$(nproc)" -k "$left_out" "$@"
+PYTHONMALLOC=pymalloc tools/again.sh .venv/bin/python -q -n "$(nproc)" -k "$left_out" "$@"
 # The C core's own tests: what the whole suite adds has just run.
 paths=("$@")
 [ $# -gt 0 ] || paths=(tests/trace tests/file)
 printf '\n### PYTHONMALLOC=malloc\n'
-PYTHONMALLOC=malloc .venv/bin/python -m pytest -q -n "$(nproc)" -k "$left_out_malloc" \
+PYTHONMALLOC=malloc tools/again.sh .venv/bin/python -q -n "$(nproc)" -k "$left_out_malloc" \
     "${paths[@]}"
