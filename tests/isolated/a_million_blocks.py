@@ -44,7 +44,6 @@ for _ in range(5):
 done = True
 thread.join()
 print("longest pause of another thread:", round(longest * 1000), "ms")
-assert longest < 5
 print("own bytes per trace:", m.get_tracemalloc_memory() / len(snapshot))
 del snapshot, kept, thing
 assert m.get_traced_memory()[0] - start < 500_000
