@@ -188,7 +188,7 @@ def in_fork(work: Callable[[], object], name: object = "", timeout: int = 10) ->
 
 DEBUG = hasattr(sys, "gettotalrefcount")
 
-# Before 3.14 a debug build takes its debug allocator away for moments while it finalises, whoever is
+# Before 3.14 a debug build takes its debug allocator away while it finalises, whoever is
 # inside, and dies of that without memscope too (7 of 50 exits of 3.11-dbg under threads that
 # allocate without the GIL).
 SURVIVES_FOREIGN_THREADS = not DEBUG or sys.version_info >= (3, 14)
