@@ -211,6 +211,9 @@ tracked_at(const struct tracked *self, uint32_t number)
 static uint32_t
 tracked_find(const struct tracked *self, uint32_t domain, uintptr_t address)
 {
+    if (address == HASHMAP_NO_KEY) {
+        return 0;
+    }
     const uint64_t *first = hashmap_get(&self->by_address, address);
     uint32_t number = first == NULL ? 0 : (uint32_t)*first;
     while (number != 0 && tracked_at(self, number)->domain != domain) {
@@ -249,6 +252,10 @@ traces_track(struct traces *self, uint32_t domain, uintptr_t address, uint64_t s
              uint32_t traceback)
 {
     struct tracked *tracked = &self->tracked;
+    if (address == HASHMAP_NO_KEY) {
+        traces_lose(self);      /* the last byte of memory starts no block */
+        return;
+    }
     uint32_t number = tracked_find(tracked, domain, address);
     if (number == 0) {
         const uint64_t *first = hashmap_get(&tracked->by_address, address);
