@@ -19,7 +19,7 @@ help:  ## this text
 
 ##@ Start here
 
-demo:  ## a real Flask application that leaks, under load; memscope names the line
+demo:  ## a real Flask application that leaks, under load; memscope names the line and the holder
 	$(call env,demo)
 	@$(IN_VENV)python examples/leaky_flask/demo.py
 

@@ -7,14 +7,20 @@ published table is made.
 import argparse
 import sys
 
-from benchmarks import bench_callgrind, bench_pyperformance, bench_snapshot, bench_trace
+from benchmarks import (
+    bench_callgrind,
+    bench_heap,
+    bench_pyperformance,
+    bench_snapshot,
+    bench_trace,
+)
 from benchmarks._harness import Options, Report, main
 
 
 def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
     """Every benchmark in turn, in one report."""
     report = Report()
-    for part in (bench_trace, bench_pyperformance, bench_snapshot, bench_callgrind):
+    for part in (bench_trace, bench_pyperformance, bench_snapshot, bench_heap, bench_callgrind):
         if part is bench_callgrind and not chosen.callgrind:
             continue
         own = argparse.ArgumentParser()

@@ -47,7 +47,8 @@ class MissingError(ChildError):
     """A measurement needs something optional that this interpreter has not got."""
 
 
-_OPTIONAL = ("flask", "memray", "pyperformance")
+_PRODUCTS = ("memscope", "memray", "flask", "pyperformance", "objgraph", "guppy3")
+_OPTIONAL = ("flask", "guppy", "memray", "memscope.objgraph", "objgraph", "pyperformance")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -298,7 +299,7 @@ def machine(options: Options) -> dict[str, Any]:
         "load": os.getloadavg(),
         "pinned": options.pin,
         "quick": options.quick,
-        **run_child(options, describe, products=("memscope", "memray", "flask", "pyperformance")),
+        **run_child(options, describe, products=_PRODUCTS),
     }
 
 
@@ -337,12 +338,13 @@ def markdown(table: Table) -> str:
 
 def summary(figures: Sequence[Figure]) -> Table:
     """All figures against their targets."""
-    table = Table("Summary", ["figure", "must reach", "memscope", "", "tracemalloc", "memray"])
+    peers = list(dict.fromkeys(peer for figure in figures for peer in figure.peers))
+    table = Table("Summary", ["figure", "must reach", "memscope", "", *peers])
     for figure in figures:
         bound = "<=" if figure.sense == "at most" else ">="
-        peers = [
+        values = [
             "" if peer not in figure.peers else f"{figure.peers[peer]:.4g} {figure.unit}"
-            for peer in ("tracemalloc", "memray")
+            for peer in peers
         ]
         table.rows.append(
             [
@@ -350,7 +352,7 @@ def summary(figures: Sequence[Figure]) -> Table:
                 f"{bound} {figure.limit:.4g} {figure.unit}",
                 f"{figure.value:.4g} {figure.unit}",
                 "reached" if figure.reached else "MISSED",
-                *peers,
+                *values,
             ]
         )
     return table
@@ -384,10 +386,10 @@ def render(report: Report, facts: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def publish(text: str, facts: dict[str, Any], readme: Path) -> None:
+def publish(text: str, facts: dict[str, Any], readme: Path, results: str) -> None:
     """Replace the results of this Python version in ``readme``, or add them at its end."""
     version = ".".join(facts["python"].split()[0].split(".")[:2])
-    heading = f"## Results, CPython {version}\n"
+    heading = f"## {results}, CPython {version}\n"
     before, found, rest = readme.read_text().partition(heading)
     _, separator, after = rest.partition("\n## ")
     following = separator + after if found else ""
@@ -402,8 +404,11 @@ def main(
     benchmark: Callable[[Options, argparse.Namespace], Report],
     arguments: Callable[[argparse.ArgumentParser], None] | None = None,
     argv: Sequence[str] | None = None,
+    results: str = "Results",
 ) -> int:
     """Command line shared by all benchmarks: measure, print markdown, perhaps write JSON.
+
+    ``results`` is how README.md's section with the results is called.
 
     Returns:
         The exit status: 1 if ``--check`` was given and a target is missed.
@@ -441,7 +446,7 @@ def main(
     if chosen.markdown:
         chosen.markdown.write_text(text)
     if chosen.publish:
-        publish(text, facts, ROOT / "benchmarks" / "README.md")
+        publish(text, facts, ROOT / "benchmarks" / "README.md", results)
     if chosen.json:
         figures = [
             dataclasses.asdict(figure) | {"reached": figure.reached} for figure in report.figures

@@ -1,4 +1,4 @@
-"""memscope: what is growing in this process, and which line allocated it.
+"""memscope: what is growing in this process, which line allocated it, and who holds it.
 
     import memscope
     memscope.start()
@@ -6,9 +6,12 @@
     ...
     memscope.take_snapshot().compare_to(before, "lineno").show()
 
-Every public name of tracemalloc is here with its meaning, and more:
-``memscope.tracing`` says what is different, ``memscope.tracemalloc`` is without
-the differences.
+    memscope.take_heap_snapshot().paths_to_root(obj).show()
+
+Every public name of tracemalloc and of objgraph is here with its meaning, and more:
+``memscope.tracing`` says what is different in the first half, ``memscope.tracemalloc``
+is without the differences; ``memscope.heap`` is the second half in its own words,
+``memscope.objgraph`` in objgraph's.
 
 Importing the package loads and starts nothing else: every name is fetched from
 its module when it is first used.
@@ -16,7 +19,27 @@ its module when it is first used.
 
 TYPE_CHECKING = False  # to type checkers it is true; the typing module is slow to import
 if TYPE_CHECKING:
-    from memscope import doctor, tracemalloc, tracing
+    from memscope import doctor, heap, objgraph, tracemalloc, tracing
+    from memscope.heap import HeapSnapshot, take_heap_snapshot
+    from memscope.objgraph import (
+        at,
+        at_addrs,
+        by_type,
+        count,
+        find_backref_chain,
+        find_ref_chain,
+        get_leaking_objects,
+        get_new_ids,
+        growth,
+        is_proper_module,
+        most_common_types,
+        show_backrefs,
+        show_chain,
+        show_growth,
+        show_most_common_types,
+        show_refs,
+        typestats,
+    )
     from memscope.tracing import (
         BaseFilter,
         DomainFilter,
@@ -57,6 +80,7 @@ __all__ = [
     "Frame",
     "GroupStatistic",
     "GroupStatisticDiff",
+    "HeapSnapshot",
     "ModuleFilter",
     "MyCodeFilter",
     "Snapshot",
@@ -68,33 +92,61 @@ __all__ = [
     "Traceback",
     "__version__",
     "advance_epoch",
+    "at",
+    "at_addrs",
+    "by_type",
     "clear_traces",
+    "count",
     "doctor",
+    "find_backref_chain",
+    "find_ref_chain",
     "get_epoch",
+    "get_leaking_objects",
+    "get_new_ids",
     "get_object_traceback",
     "get_traceback_limit",
     "get_traced_memory",
     "get_tracemalloc_memory",
+    "growth",
+    "heap",
+    "is_proper_module",
     "is_tracing",
+    "most_common_types",
+    "objgraph",
     "reset_peak",
+    "show_backrefs",
+    "show_chain",
+    "show_growth",
+    "show_most_common_types",
+    "show_refs",
     "start",
     "status",
     "stop",
+    "take_heap_snapshot",
     "take_snapshot",
     "tracemalloc",
     "tracing",
+    "typestats",
 ]
 
 if not TYPE_CHECKING:
+    MODULES = ("doctor", "heap", "objgraph", "tracemalloc", "tracing")
+    HEAP = ("HeapSnapshot", "take_heap_snapshot")
+    OBJGRAPH = """
+        at at_addrs by_type count find_backref_chain find_ref_chain get_leaking_objects get_new_ids
+        growth is_proper_module most_common_types show_backrefs show_chain show_growth
+        show_most_common_types show_refs typestats
+    """.split()
 
     def __getattr__(name):
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        if name in ("doctor", "tracemalloc", "tracing"):
+        if name in MODULES:
             return import_module(f"{__name__}.{name}")
-        value = getattr(import_module(f"{__name__}.tracing"), name)
+        home = "heap" if name in HEAP else "objgraph" if name in OBJGRAPH else "tracing"
+        value = getattr(import_module(f"{__name__}.{home}"), name)
         globals()[name] = value
         return value
 

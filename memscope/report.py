@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from memscope.statistics import Statistic, StatisticDiff, StatisticDiffs, Statistics
 
-__all__ = ["differences_table", "size_text", "statistics_table"]
+__all__ = ["differences_table", "first_rows", "share_text", "size_text", "statistics_table"]
 
 HEADS = {
     "lineno": ("line", "Line", "Source"),
@@ -31,7 +31,7 @@ SOURCE_MAX = 100
 
 def statistics_table(statistics: Statistics, limit: int | None) -> Table:
     """The *limit* largest rows (None: all), the sum of the others, and the total."""
-    shown, rest = _split(statistics, limit)
+    shown, rest = first_rows(statistics, limit)
     unit, place, aside = HEADS[statistics.key_type]
     columns = (
         Column("Size"),
@@ -66,7 +66,7 @@ def statistics_table(statistics: Statistics, limit: int | None) -> Table:
 def differences_table(differences: StatisticDiffs, limit: int | None) -> Table:
     """The *limit* largest changes (None: all), the sum of the others, and the total."""
     changed = [one for one in differences if one.size_diff or one.count_diff]
-    shown, rest = _split(changed, limit)
+    shown, rest = first_rows(changed, limit)
     unit, place, aside = HEADS[differences.key_type]
     columns = (
         Column("Growth"),
@@ -79,7 +79,7 @@ def differences_table(differences: StatisticDiffs, limit: int | None) -> Table:
     growth = sum(one.size_diff for one in changed if one.size_diff > 0)
 
     def numbers(size_diff: int, size: int, count_diff: int, count: int) -> tuple[str, ...]:
-        share = _share(size_diff, growth) if size_diff > 0 else ""
+        share = share_text(size_diff, growth) if size_diff > 0 else ""
         return (
             size_text(size_diff, True),
             share,
@@ -158,7 +158,8 @@ def size_text(size: float, sign: bool = False) -> str:
     return f"{size:{plus}.{decimals}f} {units[-1]}"
 
 
-def _split(rows: Sequence[T], limit: int | None) -> tuple[Sequence[T], Sequence[T]]:
+def first_rows(rows: Sequence[T], limit: int | None) -> tuple[Sequence[T], Sequence[T]]:
+    """The first *limit* rows (None: all), and the others."""
     if limit is None:
         return rows, ()
     if limit < 0:
@@ -167,10 +168,11 @@ def _split(rows: Sequence[T], limit: int | None) -> tuple[Sequence[T], Sequence[
 
 
 def _amounts(size: int, total: int, count: int) -> tuple[str, str, str]:
-    return size_text(size), _share(size, total), f"{count:,}"
+    return size_text(size), share_text(size, total), f"{count:,}"
 
 
-def _share(size: int, total: int) -> str:
+def share_text(size: int, total: int) -> str:
+    """*size* as a share of *total*; "" of nothing."""
     return f"{100 * size / total:.1f} %" if total else ""
 
 

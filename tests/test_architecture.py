@@ -17,10 +17,11 @@ PACKAGE = ROOT / "memscope"
 
 # Who may include whom, within the core.  A folder always sees itself.
 MAY_INCLUDE = {
-    "module": {"bind", "file", "trace", "base"},
-    "bind": {"file", "trace", "base"},
+    "module": {"bind", "file", "trace", "heap", "base"},
+    "bind": {"file", "trace", "heap", "base"},
     "file": {"trace", "base"},
     "trace": {"base"},
+    "heap": {"base"},
     "base": set(),
 }
 
@@ -31,9 +32,15 @@ FILE_SEES = {"trace/snapshot.h", "trace/summary.h", "trace/tracebacks.h"}
 KNOWS_PYTHON = {
     "module.c",
     "bind/*",
+    "base/frame_layout.h",
+    "base/object_layout.h",
     "base/pycompat.h",
+    "heap/enumerate.*",
+    "heap/sizes.*",
+    "heap/stacks.*",
+    "heap/visit.*",
+    "heap/walk.*",
     "trace/fast.*",
-    "trace/frame_layout.h",
     "trace/frames.*",
     "trace/hooks.*",
     "trace/reftracer.*",
@@ -44,12 +51,19 @@ KNOWS_PYTHON = {
 # faces of a snapshot, native and drop-in, do not know each other.
 ROWS = [
     {"_memscope"},
-    {"files", "sources", "table", "traces"},
-    {"filters", "pickles", "report"},
+    {"files", "naming", "sources", "table", "traces"},
+    {"dot", "filters", "pickles", "report"},
+    {"picture_nodes"},
+    {"picture_dot", "picture_text"},
+    {"pictures"},
     {"statistics"},
     {"grouping"},
     {"snapshot"},
-    {"tracing", "tracemalloc"},
+    {"objgraph", "tracing", "tracemalloc"},
+    {"heap_report"},
+    {"heap_nodes", "heap_rows"},
+    {"heap_drawing", "heap_paths"},
+    {"heap"},
     {"__init__"},
     {"doctor"},
     {"__main__"},

@@ -6,6 +6,7 @@ an entry fails the suite.  Error paths are entries of their own.
 
 from __future__ import annotations
 
+import functools
 import gc
 import sys
 from collections.abc import Callable, Iterator
@@ -162,13 +163,152 @@ CALLS: dict[str, Callable[[], object]] = {
     ],
 }
 
+
+def raise_key_error(obj: object) -> bool:
+    raise KeyError(obj)
+
+
+HELD = [[Thing() for _ in range(9)], {"key": Thing()}, "text" * 9]
+
+
+def take(**options: Any) -> Any:
+    return _memscope.Graph.take(**options)
+
+
+@functools.cache
+def graph(keep: bool = False) -> Any:
+    """One graph for all queries: taking it is most of their time in a process of this size."""
+    return take(keep=keep)
+
+
+def with_node(call: Callable[[Any, int], object], **options: Any) -> object:
+    """Calls with a graph and the node of HELD."""
+    taken = graph(**options)
+    return call(taken, taken.find([HELD])[0])
+
+
+def after_death() -> None:
+    things = [Thing() for _ in range(9)]
+    taken = take()
+    nodes = taken.find(things)
+    things.clear()
+    taken.objects(nodes, None)
+
+
+def grown() -> None:
+    grows: list[int] = []
+    older = take()
+    grows.extend(range(999))
+    newer = take()
+    assert newer.grown(older, 10)[0] > 0
+
+
+NO_NUMBERS: list[Any] = [5, ["x"], [1 << 30], [-1], [1 << 70]]
+NOT_A_NODE = (TypeError, ValueError, IndexError, OverflowError)
+
+
+def no_numbers(name: str) -> None:
+    taken = graph()
+    for bad in NO_NUMBERS:
+        raises(lambda bad=bad: getattr(taken, name)(bad), *NOT_A_NODE)  # type: ignore[misc]
+
+
+GRAPH_CALLS: dict[str, Callable[[], object]] = {
+    "Graph": lambda: raises(_memscope.Graph),
+    "Graph.take": take,
+    "Graph.take and keep": lambda: take(keep=True),
+    "Graph.take named and hidden": lambda: take(
+        hide=HELD, threads={1: "one"}, hide_frames=__file__
+    ),
+    "Graph.take of nonsense": lambda: [
+        raises(lambda bad=bad: take(**bad))  # type: ignore[misc]
+        for bad in ({"hide": 5}, {"threads": 5}, {"hide_frames": 5}, {"other": 5})
+    ],
+    "Graph.take in a cycle": lambda: vars(Thing()).update(graph=take(keep=True)),
+    "Graph.from_pairs": lambda: _memscope.Graph.from_pairs(9, [(0, 1), (1, 8)], [0]),
+    "Graph.from_pairs of nonsense": lambda: [
+        raises(lambda bad=bad: _memscope.Graph.from_pairs(*bad), TypeError, ValueError)  # type: ignore[misc]
+        for bad in ((2, [(0, 2)]), (2, [5]), (2, [(1,)]), (2, 5), (2, [], [7]), (2, [], 5))
+    ],
+    "Graph.holders": lambda: graph().holders,
+    "Graph.tracked": lambda: graph().tracked,
+    "Graph.edges": lambda: graph().edges,
+    "Graph.nbytes": lambda: graph().nbytes,
+    "Graph.lost": lambda: graph().lost,
+    "Graph.kept": lambda: graph(keep=True).kept,
+    "Graph.types": lambda: graph().types(),
+    "Graph.node": lambda: with_node(lambda taken, node: taken.node(node)),
+    "Graph.node out of range": lambda: raises(lambda: graph().node(1 << 40), IndexError),
+    "Graph.holder": lambda: graph().holder(0),
+    "Graph.holder of an object": lambda: raises(
+        lambda: with_node(lambda taken, node: taken.holder(node))
+    ),
+    "Graph.local_names": lambda: graph().local_names(1),
+    "Graph.local_names of an object": lambda: raises(
+        lambda: with_node(lambda taken, node: taken.local_names(node))
+    ),
+    "Graph.referents": lambda: with_node(lambda taken, node: taken.referents(node)),
+    "Graph.referents out of range": lambda: raises(lambda: graph().referents(-1), IndexError),
+    "Graph.referrers": lambda: with_node(lambda taken, node: taken.referrers(node)),
+    "Graph.referrers out of range": lambda: raises(lambda: graph().referrers(-1), IndexError),
+    "Graph.select": lambda: graph().select([0, 1], min_size=80),
+    "Graph.select with nonsense": lambda: no_numbers("select"),
+    "Graph.find": lambda: graph().find([HELD, Thing(), 5]),
+    "Graph.find and keep": lambda: graph(keep=True).find([HELD, Thing(), 5]),
+    "Graph.find of nonsense": lambda: raises(lambda: graph().find(5)),
+    "Graph.objects": lambda: with_node(lambda taken, node: taken.objects([0, node])),
+    "Graph.objects and keep": lambda: with_node(
+        lambda taken, node: taken.objects([0, node]), keep=True
+    ),
+    "Graph.objects that are gone": after_death,
+    "Graph.objects with nonsense": lambda: no_numbers("objects"),
+    "Graph.chain": lambda: graph(keep=True).chain(HELD[1], None),
+    "Graph.chain asked": lambda: graph(keep=True).chain(
+        HELD, lambda obj: isinstance(obj, Thing), ignore=[1], backward=False
+    ),
+    "Graph.chain that raises": lambda: raises(
+        lambda: graph(keep=True).chain(HELD, raise_key_error), KeyError
+    ),
+    "Graph.chain without keep": lambda: raises(
+        lambda: graph().chain(HELD, None), TypeError, ValueError
+    ),
+    "Graph.paths_to_root": lambda: with_node(lambda taken, node: taken.paths_to_root([node], 9)),
+    "Graph.paths_to_root with nonsense": lambda: no_numbers("paths_to_root"),
+    "Graph.merged_paths": lambda: with_node(
+        lambda taken, node: taken.merged_paths([node], 9, avoid=[0])
+    ),
+    "Graph.merged_paths with nonsense": lambda: no_numbers("merged_paths"),
+    "Graph.reachable": lambda: with_node(lambda taken, node: taken.reachable([node])),
+    "Graph.reachable with nonsense": lambda: no_numbers("reachable"),
+    "Graph.grown": grown,
+    "Graph.grown from nonsense": lambda: raises(lambda: graph().grown(5, 5)),
+}
+COUNTING_CALLS: dict[str, Callable[[], object]] = {
+    "gc_types": lambda: _memscope.gc_types(sizes=True),
+    "gc_types of a list": lambda: _memscope.gc_types(HELD),
+    "gc_types of nonsense": lambda: raises(lambda: _memscope.gc_types(5)),  # type: ignore[arg-type]
+    "gc_objects": lambda: _memscope.gc_objects([Thing, dict]),
+    "gc_objects of a list": lambda: _memscope.gc_objects([Thing], HELD),
+    "gc_objects of nonsense": lambda: raises(lambda: _memscope.gc_objects(5)),  # type: ignore[arg-type]
+    "gc_at": lambda: _memscope.gc_at([id(HELD), 1]),
+    "gc_at of nonsense": lambda: raises(lambda: _memscope.gc_at(["x"])),  # type: ignore[list-item]
+    "gc_unreferenced": _memscope.gc_unreferenced,
+    "gc_unreferenced of a list": lambda: _memscope.gc_unreferenced(HELD),
+    "gc_unreferenced of nonsense": lambda: raises(lambda: _memscope.gc_unreferenced(5)),  # type: ignore[arg-type]
+    "gc_ids": _memscope.gc_ids,
+    "ids_added": lambda: _memscope.ids_added(b"12345678" * 3, b"12345678"),
+    "ids_added of nonsense": lambda: raises(lambda: _memscope.ids_added(b"123", b"")),
+}
+CALLS |= GRAPH_CALLS | COUNTING_CALLS
+
 # Called differently on purpose, or no function of their own.
 NOT_CALLED = {"RawFrame", "RawTrace", "GroupKey"}
 
 
 def public_names() -> set[str]:
     names = {name for name in dir(_memscope) if not name.startswith("_")}
-    names |= {f"Columns.{name}" for name in dir(_memscope.Columns) if not name.startswith("_")}
+    for kind in (_memscope.Columns, _memscope.Graph):
+        names |= {f"{kind.__name__}.{name}" for name in dir(kind) if not name.startswith("_")}
     return names - NOT_CALLED
 
 
@@ -198,7 +338,7 @@ def counters() -> tuple[int, int, int]:
 def test_no_leak(name: str) -> None:
     _memscope.stop()
     call = CALLS[name]
-    rounds = 20
+    rounds = 8 if name.startswith("Graph") else 20  # a graph takes its time
     for _ in range(3):
         call()
     growth: list[tuple[int, ...]] = []
@@ -219,7 +359,8 @@ def test_no_leak(name: str) -> None:
 
 def test_types_are_not_leaked() -> None:
     """Instances give back the reference they hold on their heap type."""
-    before = sys.getrefcount(_memscope.Columns)
-    for _ in range(1000):
-        columns()
-    assert abs(sys.getrefcount(_memscope.Columns) - before) < 10
+    for kind, make in ((_memscope.Columns, columns), (_memscope.Graph, take)):
+        before = sys.getrefcount(kind)
+        for _ in range(50):
+            make()
+        assert abs(sys.getrefcount(kind) - before) < 10

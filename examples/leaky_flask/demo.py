@@ -1,10 +1,11 @@
-"""Find the leak of app.py: serve it for real, put it under load, compare two snapshots.
+"""Find the leak of app.py: serve it for real, put it under load, compare two moments.
 
     make demo
 
-The server is waitress on a loopback port, in this process; the client is another
-process.  All that is printed is measured here and now.  The exit code is 0 only
-if the line that leaks came out first.
+First which line allocated what grows, then who holds it.  The server is waitress
+on a loopback port, in this process; the client is another process.  All that is
+printed is measured here and now.  The exit code is 0 only if the line that leaks
+came out first, and the dictionary that holds it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import gc
 import linecache
 import logging
+import os
 import statistics
 import subprocess
 import sys
@@ -22,9 +24,13 @@ import waitress
 from app import app
 
 import memscope
+import memscope.heap  # else its own modules would be among what grew
 
 HERE = Path(__file__).resolve().parent
+PICTURE = HERE.parent.parent / "build" / "leak.svg"
+
 LEAKING = "_fragments[key] ="
+HOLDER = "_fragments"
 
 WARM_UP, LOAD = 500, 4000
 ROUNDS, ROUND = 5, 400
@@ -45,24 +51,37 @@ class Load:
         return float(done.stdout)
 
 
-def find_leak(load: Load) -> memscope.StatisticDiff:
-    """The whole of what a user does, between two prints."""
+def find_leak(load: Load) -> tuple[memscope.StatisticDiff, str]:
+    """The whole of what a user does, between prints; (the line, the path to a leaked object)."""
     memscope.start()
     load(WARM_UP)
 
+    own = memscope.get_tracemalloc_memory()
     gc.collect()
+    heap_before = memscope.take_heap_snapshot()
     before = memscope.take_snapshot()
     load(LOAD)
     gc.collect()
     after = memscope.take_snapshot()
+    heap_after = memscope.take_heap_snapshot()
 
+    print(f"\n1. Who allocated it?  After {LOAD} more requests, the lines that hold more:\n")
     difference = after.compare_to(before, "lineno")
-    print(f"After {LOAD} more requests, the lines that hold more than before:\n")
     difference.show(limit=5)
-    own = memscope.get_tracemalloc_memory()
-    print(f"\nThe tracer itself: {own / 2**20:.1f} MiB for {len(after)} live blocks.")
+    print(f"\nThe tracer itself: {own / 2**20:.1f} MiB for {len(before)} live blocks.")
+
+    print("\n2. Who holds it?  The same two moments, by type, and what grew:\n")
+    growth = heap_after.compare_to(heap_before)
+    growth.show(limit=5)
+    [container] = heap_after.objects(growth.containers[:1])
+    largest = max(heap_after.referents(container)[-10:], key=lambda row: row.bytes)
+    [leaked] = heap_after.objects([largest])
+    [path] = heap_after.paths_to_root(leaked)
+    print(f"\nOne of the leaked objects, from a root on:\n\n    {path}\n")
+    PICTURE.parent.mkdir(exist_ok=True)
+    heap_after.show_backrefs(leaked, filename=os.path.relpath(PICTURE))
     memscope.stop()
-    return difference[0]
+    return difference[0], path.place
 
 
 def measure_cost(load: Load) -> None:
@@ -93,7 +112,8 @@ def main() -> int:
     print(f"A Flask application on 127.0.0.1:{load.port}, {WARM_UP} requests to warm it up.")
     load(WARM_UP)
 
-    first = find_leak(load)
+    first, place = find_leak(load)
+    print("\n3. What did it cost?\n")
     measure_cost(load)
     server.close()
 
@@ -103,8 +123,12 @@ def main() -> int:
     if not source.startswith(LEAKING):
         print(f"FAILED: the first line is {frame.filename}:{frame.lineno}, not the leak.")
         return 1
+    if HOLDER not in place:
+        print(f"FAILED: {place} is not what holds it.")
+        return 1
     print(
-        f"The leak: {Path(frame.filename).name}:{frame.lineno}, every request to /recommendations."
+        f"\nThe leak: {Path(frame.filename).name}:{frame.lineno}, every request to"
+        f" /recommendations.\nWho holds it: {place}"
     )
     return 0
 

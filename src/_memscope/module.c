@@ -15,6 +15,14 @@ module_exec(PyObject *module)
     if (state->columns_type == NULL || PyModule_AddType(module, state->columns_type) < 0) {
         return -1;
     }
+    if (PyModule_AddFunctions(module, counting_methods) < 0
+        || PyModule_AddFunctions(module, names_methods) < 0) {
+        return -1;
+    }
+    state->graph_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &graph_spec, NULL);
+    if (state->graph_type == NULL || PyModule_AddType(module, state->graph_type) < 0) {
+        return -1;
+    }
     return tracing_stop_at_exit(module);
 }
 
@@ -22,6 +30,7 @@ static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     Py_VISIT(bind_state(module)->columns_type);
+    Py_VISIT(bind_state(module)->graph_type);
     return 0;
 }
 
@@ -29,6 +38,7 @@ static int
 module_clear(PyObject *module)
 {
     Py_CLEAR(bind_state(module)->columns_type);
+    Py_CLEAR(bind_state(module)->graph_type);
     return 0;
 }
 

@@ -1,3 +1,6 @@
+#if defined(__linux__) && !defined(_GNU_SOURCE)
+#  define _GNU_SOURCE           /* mremap */
+#endif
 #include "base/mem.h"
 
 #include <stdatomic.h>
@@ -96,6 +99,45 @@ mem_free(void *block)
     }
 }
 
+/* A block that came from the system, at another length and perhaps another address
+ * without a copy; NULL and no change where that cannot be. */
+static void *
+mem_remap(void *block, size_t count, size_t size)
+{
+#ifdef MREMAP_MAYMOVE
+    size_t before = 0;
+    if (block != NULL) {
+        memcpy(&before, (char *)block - HEADER, sizeof(before));
+    }
+    if (before < MAPPED || count > (PTRDIFF_MAX - HEADER) / size || mem_refuses()) {
+        return NULL;
+    }
+    size_t total = count * size + HEADER;
+    char *start = total >= MAPPED ? mremap((char *)block - HEADER, before, total, MREMAP_MAYMOVE)
+                                  : MAP_FAILED;
+    if (start == MAP_FAILED) {
+        return NULL;
+    }
+    memcpy(start, &total, sizeof(total));
+    mem_account((ptrdiff_t)total - (ptrdiff_t)before);
+    return start + HEADER;
+#else
+    (void)block;
+    (void)count;
+    (void)size;
+    return NULL;
+#endif
+}
+
+void
+mem_trim(void **block, size_t count, size_t size)
+{
+    void *shorter = mem_remap(*block, count, size);
+    if (shorter != NULL) {
+        *block = shorter;
+    }
+}
+
 int
 mem_grow(void **block, size_t *capacity, size_t needed, size_t size)
 {
@@ -106,7 +148,13 @@ mem_grow(void **block, size_t *capacity, size_t needed, size_t size)
     if (wanted < needed) {
         wanted = needed;
     }
-    void *bigger = mem_malloc(wanted, size);
+    void *bigger = mem_remap(*block, wanted, size);
+    if (bigger != NULL) {
+        *block = bigger;
+        *capacity = wanted;
+        return 0;
+    }
+    bigger = mem_malloc(wanted, size);
     if (bigger == NULL) {
         return -1;
     }

@@ -22,6 +22,9 @@ void mem_free(void *block);
  * updated only when everything else is OK.  Returns 0, or -1 and no change. */
 int mem_grow(void **block, size_t *capacity, size_t needed, size_t size);
 
+/* Gives back what *block has beyond `count` items, as far as the system takes it. */
+void mem_trim(void **block, size_t count, size_t size);
+
 /* Asks for large pages in a block that is about to be filled whole. */
 void mem_prefer_large_pages(void *block, size_t bytes);
 

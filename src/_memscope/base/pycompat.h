@@ -58,6 +58,48 @@ pycompat_unicode_is_ready(PyObject *unicode)
 #endif
 }
 
+/* Digits of an int as it is stored, one at least. */
+#if PY_VERSION_HEX >= 0x030C0000
+#  define PYCOMPAT_DIGITS long_value.ob_digit
+#else
+#  define PYCOMPAT_DIGITS ob_digit
+#endif
+static inline size_t
+pycompat_int_digits(PyObject *number)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    size_t digits = ((PyLongObject *)number)->long_value.lv_tag >> 3;
+#else
+    Py_ssize_t size = Py_SIZE(number);
+    size_t digits = (size_t)(size < 0 ? -size : size);
+#endif
+    return digits > 0 ? digits : 1;
+}
+
+/* The dict of a class, or NULL: since 3.12 that of a class of the interpreter's own
+ * is not where it was, each subinterpreter having one. */
+static inline PyObject *
+pycompat_new_type_dict(PyTypeObject *type)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyType_GetDict(type);
+#else
+    return Py_XNewRef(type->tp_dict);
+#endif
+}
+
+/* Whether the reference count of an object means nothing. */
+static inline int
+pycompat_is_immortal(PyObject *object)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return _Py_IsImmortal(object);
+#else
+    (void)object;
+    return 0;
+#endif
+}
+
 /* Whether the process is on its way out: states of detached threads are freed
  * without notice from then on. */
 static inline int

@@ -7,6 +7,7 @@
 
 struct module_state {
     PyTypeObject *columns_type;
+    PyTypeObject *graph_type;
 };
 
 static inline struct module_state *
@@ -24,8 +25,12 @@ PyObject *columns_new(struct module_state *state, struct snapshot *snapshot);
  * *total its number of frames as an int or None (columns.c). */
 PyObject *columns_frames(const struct tracebacks *tracebacks, uint32_t traceback, PyObject **total);
 
-/* tracing.c: functions of the module. */
-extern PyMethodDef tracing_methods[];
+/* Functions of the module: tracing.c; counting.c, what the collector tracks,
+ * counted and listed; names.c, by what name one object refers to another. */
+extern PyMethodDef tracing_methods[], counting_methods[], names_methods[];
+
+/* graph.c: the object graph as a type. */
+extern PyType_Spec graph_spec;
 
 /* Has the tracer stopped when the main interpreter exits: after that, states of
  * threads vanish, and a hook could be reading their frames.  Nothing in other

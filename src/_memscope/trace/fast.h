@@ -9,7 +9,7 @@
 #ifndef MEMSCOPE_FAST_H
 #define MEMSCOPE_FAST_H
 
-#include "trace/frame_layout.h"
+#include "base/frame_layout.h"
 #include "trace/tracer.h"
 
 #if defined(__GNUC__)

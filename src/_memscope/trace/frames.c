@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "trace/frame_layout.h"
+#include "base/frame_layout.h"
 
 /* The code object a frame runs, or NULL; borrowed. */
 static PyCodeObject *

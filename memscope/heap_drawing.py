@@ -1,0 +1,296 @@
+"""The surroundings of an object: what holds it, or what it holds, a few steps far.
+
+Breadth first from the object.  Of neighbours of one class, one is drawn and the others
+are folded into one node that says how many; of the others as many as fit.  What leads
+to a root on the shortest path is always drawn, and marked.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from memscope import files
+from memscope.heap_nodes import MODULE, MOST_NAMES, full_name, global_name, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from memscope._memscope import Graph
+    from memscope.heap_nodes import NodeNames
+
+LAYOUT_SECONDS = 30
+
+__all__ = ["Arrow", "Fold", "Surroundings", "write_picture"]
+
+
+def quoted(text: str) -> str:
+    """A string of the dot language, whatever the program's names hold."""
+    lines = [shown(line).replace("\\", "\\\\").replace('"', '\\"') for line in text.split("\n")]
+    return '"' + "\\n".join(lines) + '"'
+
+
+class Fold(NamedTuple):
+    """Neighbours of *beside* that are not drawn one by one."""
+
+    beside: int
+    type_name: str
+    count: int  # type: ignore[assignment]
+
+
+class Arrow(NamedTuple):
+    """A reference that is drawn; either end may be a fold."""
+
+    source: int | Fold
+    target: int | Fold
+    on_path: bool
+
+
+class Surroundings:
+    """Which nodes and references to draw around *start*.
+
+    *backward*: what holds it, else what it holds.  *depth*: references far; *width*:
+    neighbours of one node that are drawn; *paths*: root-to-start lists of nodes that
+    are drawn whole; *most*: nodes in all; *asking*: frames whose own reference to
+    *start* is left out, unless a path needs it.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        start: Sequence[int],
+        *,
+        backward: bool,
+        depth: int,
+        width: int,
+        most: int,
+        paths: Sequence[Sequence[int]] = (),
+        asking: frozenset[int] = frozenset(),
+    ) -> None:
+        self._graph = graph
+        self._backward = backward
+        self._width = width
+        self.start = list(start)
+        self.depths = dict.fromkeys(start, 0)
+        """The nodes to draw, in order, and how far from the start."""
+        self._asking = asking
+        self._via: dict[tuple[int, int], int] = {}
+        whole = [self._without_namespaces(path) for path in paths]
+        self.path_edges = {pair for path in whole for pair in pairwise(path)}
+        self._wanted = {node for path in whole for node in path}
+        self._near: dict[int, list[int]] = {}
+        self._cut = False
+        self._depth = depth
+        self._search(most)
+        self.arrows = list(dict.fromkeys(self._arrows()))
+
+    @property
+    def nodes(self) -> list[int]:
+        """All whose names are needed."""
+        return [*self.depths, *self._via.values()]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether *most* nodes were not enough."""
+        return self._cut
+
+    def _neighbours(self, node: int) -> list[int]:
+        graph = self._graph
+        found: dict[int, None] = {}
+        for other in graph.referrers(node) if self._backward else graph.referents(node):
+            if self._backward and (module := self._module_of(other)) is not None:
+                self._via[module, node] = other
+                found[module] = None
+            elif not self._backward and self._module_of(other) == node:
+                for inner in graph.referents(other):
+                    self._via[node, inner] = other
+                    found[inner] = None
+            else:
+                found[other] = None
+        if node in self.start:
+            for other in self._asking - self._wanted:
+                found.pop(other, None)
+        return list(found)
+
+    def _is_module(self, node: int) -> bool:
+        return node >= self._graph.holders and bool(self._graph.node(node)[3] & MODULE)
+
+    def _module_of(self, node: int) -> int | None:
+        """The module whose namespace the node is."""
+        if node < self._graph.holders or node in self.start:
+            return None
+        return next(filter(self._is_module, self._graph.referrers(node)), None)
+
+    def _without_namespaces(self, path: Sequence[int]) -> list[int]:
+        kept = list(path[:1])
+        for node, after in pairwise(path[1:]):
+            if self._is_module(kept[-1]) and self._module_of(node) == kept[-1]:
+                self._via[kept[-1], after] = node
+            else:
+                kept.append(node)
+        return kept + list(path[1:][-1:])
+
+    def _is_end(self, node: int) -> bool:
+        """Not looked behind: everything would follow."""
+        graph = self._graph
+        if node < graph.holders:
+            return self._backward and graph.holder(node)[0] == "thread"
+        return self._is_module(node) and node not in self.start
+
+    def _search(self, most: int) -> None:
+        queue = list(self.start)
+        for node in queue:  # grows meanwhile
+            distance = self.depths[node]
+            if self._is_end(node):
+                continue
+            near = self._neighbours(node)
+            self._near[node] = near
+            if distance < self._depth:
+                chosen = self._chosen(near)
+            else:
+                chosen = [other for other in near if self._on(node, other)]
+            for other in chosen:
+                if other in self.depths:
+                    continue
+                if len(self.depths) >= most and other not in self._wanted:
+                    self._cut = True
+                    continue
+                self.depths[other] = distance + 1
+                queue.append(other)
+
+    def _on(self, node: int, other: int) -> bool:
+        return ((other, node) if self._backward else (node, other)) in self.path_edges
+
+    def _kind(self, node: int) -> int:
+        return -1 if node < self._graph.holders else self._graph.node(node)[1]
+
+    def _chosen(self, near: Sequence[int]) -> list[int]:
+        """The first of each class, as many as fit, and what is on a path."""
+        first: dict[int, int] = {}
+        for node in near:
+            first.setdefault(self._kind(node), node)
+        wanted = [node for node in near if node in self._wanted]
+        kinds = {self._kind(node) for node in wanted}
+        room = max(self._width - len(wanted), 0)
+        return wanted + [node for kind, node in first.items() if kind not in kinds][:room]
+
+    def _arrows(self) -> Iterator[Arrow]:
+        types = [full_name(module, name) for module, name, *_ in self._graph.types()]
+        for node, distance in self.depths.items():
+            folded: dict[int, int] = {}
+            for other in self._near.get(node, ()):
+                if other in self.depths:
+                    yield self._arrow(node, other, self._on(node, other))
+                elif distance < self._depth:
+                    kind = self._kind(other)
+                    folded[kind] = folded.get(kind, 0) + 1
+            for kind, count in folded.items():
+                name = "thread or frame" if kind < 0 else types[kind]
+                yield self._arrow(node, Fold(node, name, count), False)
+
+    def tree(self, names: NodeNames) -> str:
+        """As indented lines: below each node what holds it, or what it holds."""
+        below: dict[int | Fold, list[Arrow]] = {}
+        for arrow in self.arrows:
+            below.setdefault(arrow.target if self._backward else arrow.source, []).append(arrow)
+        lines: list[str] = []
+        seen: set[int] = set()
+        stack: list[tuple[int | Fold, str, int]] = [(node, "", 0) for node in self.start[::-1]]
+        while stack:
+            node, edge, indent = stack.pop()
+            if isinstance(node, Fold):
+                lines.append("  " * indent + f"... {node.count:,} more {node.type_name}")
+                continue
+            words = [edge, names.headline(node), "(above)" if node in seen else ""]
+            lines.append("  " * indent + "  ".join(shown(word) for word in words if word))
+            if node in seen:
+                continue
+            seen.add(node)
+            for arrow in reversed(below.get(node, ())):
+                other = arrow.source if self._backward else arrow.target
+                label = "" if isinstance(other, Fold) else self.label(names, arrow)
+                stack.append((other, f"<- {label}" if self._backward else label, indent + 1))
+        return "\n".join(lines)
+
+    def dot(self, names: NodeNames) -> str:
+        """As a graph in the language of Graphviz: roots on the left, the short path in red."""
+        numbers: dict[int | Fold, str] = {}
+        lines = [
+            "digraph memscope {",
+            "  rankdir=LR;",
+            '  node [shape=box, style="rounded,filled", fillcolor=white, fontsize=11];',
+            "  edge [fontsize=10];",
+        ]
+
+        def number(node: int | Fold) -> str:
+            if node not in numbers:
+                numbers[node] = f"n{len(numbers)}"
+                if isinstance(node, Fold):
+                    label = f"... {node.count:,} more {node.type_name}"
+                    look = 'style="dashed"'
+                else:
+                    label = names.headline(node).replace("  ", "\n")
+                    start, on_path = node in self.start, node in self._wanted
+                    look = (
+                        f'fillcolor="{"#ffd9d9" if start else "#fff3cd" if on_path else "white"}"'
+                    )
+                lines.append(f"  {numbers[node]} [label={quoted(label)}, {look}];")
+            return numbers[node]
+
+        for node in self.depths:
+            number(node)
+        for arrow in self.arrows:
+            look = ', color="#c00000", penwidth=2.5' if arrow.on_path else ""
+            ends = f"{number(arrow.source)} -> {number(arrow.target)}"
+            lines.append(f"  {ends} [label={quoted(self.label(names, arrow))}{look}];")
+        if self.is_cut:
+            lines.append(f"  label={quoted(f'Only {len(self.depths)} objects are drawn.')};")
+        return "\n".join([*lines, "}", ""])
+
+    def label(self, names: NodeNames, arrow: Arrow) -> str:
+        """By which names the one end refers to the other."""
+        if isinstance(arrow.source, Fold) or isinstance(arrow.target, Fold):
+            return ""
+        through = self._via.get((arrow.source, arrow.target))
+        if through is None:
+            edges = names.edges(arrow.source, arrow.target)
+        else:
+            edges = [global_name(edge) for edge in names.edges(through, arrow.target)]
+        more = [f"and {len(edges) - MOST_NAMES:,} more"] if len(edges) > MOST_NAMES else []
+        return ", ".join(edges[:MOST_NAMES] + more)
+
+    def _arrow(self, node: int, other: int | Fold, on_path: bool) -> Arrow:
+        return Arrow(other, node, on_path) if self._backward else Arrow(node, other, on_path)
+
+
+def write_picture(filename: str, dot: str) -> str:
+    """Write the graph to *filename*, laid out by Graphviz unless it is a .dot; what was done.
+
+    Without Graphviz the .dot is written beside it.  Raises OSError.
+    """
+    from shutil import which
+    from subprocess import TimeoutExpired, run
+
+    stem, _, kind = filename.rpartition(".")
+    source = filename if kind == "dot" else f"{stem}.dot"
+    program = which("dot")
+    if kind == "dot" or program is None:
+        files.write_whole(source, dot.encode("utf-8", "backslashreplace"))
+        missing = "" if kind == "dot" else f" (install Graphviz for {filename})"
+        return f"Graph written to {source}{missing}"
+    try:
+        done = run(
+            [program, f"-T{kind}", f"-o{filename}"],
+            input=dot.encode("utf-8", "backslashreplace"),
+            capture_output=True,
+            timeout=LAYOUT_SECONDS,
+            check=False,
+        )
+    except TimeoutExpired:
+        problem = f"took more than {LAYOUT_SECONDS} s"
+    else:
+        if done.returncode == 0:
+            return f"Picture written to {filename}"
+        problem = done.stderr.decode("utf-8", "replace").strip()[:200]
+    files.write_whole(source, dot.encode("utf-8", "backslashreplace"))
+    return f"Graph written to {source}; no picture: dot {problem}"

@@ -1,0 +1,54 @@
+/* The Graph type: a heap graph as a Python object.  graph.c has the type and what is in
+ * a graph, graph_take.c how one is made, graph_objects.c the way to the live objects,
+ * the others its questions. */
+#ifndef MEMSCOPE_BIND_GRAPH_H
+#define MEMSCOPE_BIND_GRAPH_H
+
+#include "base/pycompat.h"
+#include "heap/graph.h"
+#include "heap/pagemap.h"
+
+typedef struct {
+    PyObject_HEAD
+    struct graph *graph;        /* owned; never NULL */
+    PyObject **kept;            /* strong references, one for each node but holders; or NULL */
+    struct pagemap *index;      /* owned; from address to node + 1; NULL if not kept */
+} Graph;
+
+/* Reads a node number; -1 with IndexError or TypeError.  `what` begins the message. */
+int graph_node_arg(Graph *self, PyObject *number, uint32_t *node);
+
+/* Reads a sequence (PySequence_Fast) of numbers below `count`; -1 with TypeError,
+ * OverflowError or ValueError. */
+int graph_parse_nodes(PyObject *sequence, uint32_t count, uint32_t *out);
+
+/* An object without a graph, not yet tracked: it is made before the graph is, since
+ * making it could start a collection. */
+Graph *graph_new_empty(PyTypeObject *type);
+
+/* A new list of ints. */
+PyObject *graph_node_list(const uint32_t *nodes, size_t count);
+
+/* graph_take.c */
+PyObject *graph_take(PyObject *type, PyObject *args, PyObject *kwargs);
+PyObject *graph_from_python(PyObject *type, PyObject *args);
+extern const char graph_take_doc[], graph_from_python_doc[];
+
+/* graph_objects.c */
+PyObject *graph_find(PyObject *self, PyObject *objects);
+PyObject *graph_objects(PyObject *self, PyObject *args);
+extern const char graph_find_doc[], graph_objects_doc[];
+
+/* graph_paths.c */
+PyObject *graph_chain(PyObject *self, PyObject *args, PyObject *kwargs);
+PyObject *graph_paths_to_root(PyObject *self, PyObject *args, PyObject *kwargs);
+PyObject *graph_merged_paths(PyObject *self, PyObject *args, PyObject *kwargs);
+PyObject *graph_reachable(PyObject *self, PyObject *args, PyObject *kwargs);
+extern const char graph_chain_doc[], graph_paths_to_root_doc[], graph_merged_paths_doc[],
+    graph_reachable_doc[];
+
+/* graph_growth.c */
+PyObject *graph_grown(PyObject *self, PyObject *args);
+extern const char graph_grown_doc[];
+
+#endif

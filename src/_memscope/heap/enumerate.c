@@ -1,0 +1,360 @@
+#include "heap/enumerate.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+struct objects {
+    PyObject **items;
+    size_t count, capacity;
+    int failed;
+};
+
+static int
+append(struct objects *self, PyObject *object)
+{
+    if (self->count == self->capacity
+        && mem_grow((void **)&self->items, &self->capacity, self->count + 1, sizeof *self->items)
+               < 0) {
+        self->failed = 1;
+        return -1;
+    }
+    self->items[self->count++] = object;
+    return 0;
+}
+
+#if PY_VERSION_HEX >= 0x030E0000
+
+static int
+visit(PyObject *object, void *arg)
+{
+    return append(arg, object) == 0;
+}
+
+static int
+enumerate(struct objects *found)
+{
+    PyUnstable_GC_VisitObjects(visit, found);
+    return found->failed ? -1 : 0;
+}
+
+#else
+
+/* Until 3.13 the lists of the generations are read where they lie (Modules/gcmodule.c,
+ * Python/gc.c): 3.11 has no function that shows the objects without writing to each
+ * of their reference counts, those of 3.12 and early 3.13 leave out what is frozen.
+ *
+ * The lists are circular; an object's links lie right before it.  The head of the
+ * youngest follows the object tracked last, which is how it is found.  The heads are
+ * neighbours, and a pointer to the first stands behind the third, which is how it is
+ * known that the layout is the expected one. */
+
+struct links {
+    uintptr_t next;
+    uintptr_t previous;         /* low two bits are flags */
+};
+
+struct generation {
+    struct links head;
+    int threshold, count;
+};
+
+struct collector {
+    struct generation generation[3];
+    struct links *first;
+    struct generation permanent;        /* gc.freeze() */
+    Py_ssize_t statistics[3][3];
+    int collecting;
+};
+
+enum { LISTS = 4 };
+
+#define LINK_FLAGS ((uintptr_t)3)
+
+static const struct links *
+next_of(const struct links *links)
+{
+    return (const struct links *)(links->next & ~LINK_FLAGS);
+}
+
+static PyObject *
+object_of(const struct links *links)
+{
+    return (PyObject *)(links + 1);
+}
+
+/* -- one list from many places -----------------------------------------------------
+ *
+ * Most of the cost is waiting for memory: a link is known only once the one before
+ * has arrived.  So the lists are walked from many places at once, each up to where
+ * another began, and the pieces are joined in the order of the lists.
+ *
+ * The places are found through large containers, which are met early, being old.  That
+ * what they lead to is in the lists is certain only while nothing is being collected, and
+ * while there is no other interpreter, with lists of its own; else there is one place
+ * for each list.  One that was passed before it was found makes a piece that
+ * nothing leads to, which is left out. */
+
+enum { PLACES = 48, PLACE_TABLE = 256, LARGE = 4096 };
+
+struct place {
+    const struct links *start, *at;     /* at: where the next piece starts, at the end */
+    struct objects found;
+};
+
+struct places {
+    const struct links *heads[LISTS];
+    struct place place[PLACES + LISTS];
+    int count;
+    int may_split;
+    uint32_t random;
+    unsigned char table[PLACE_TABLE];   /* place + 1, LISTS heads as 0xff; open addressing */
+};
+
+#define IS_HEAD 0xff
+
+static size_t
+table_index(const struct links *links)
+{
+    return ((uintptr_t)links >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 56;
+}
+
+static int
+lookup(const struct places *self, const struct links *links)
+{
+    for (size_t i = table_index(links);; i = (i + 1) % PLACE_TABLE) {
+        int entry = self->table[i];
+        if (entry == 0) {
+            return 0;
+        }
+        if (entry != IS_HEAD && self->place[entry - 1].start == links) {
+            return entry;
+        }
+        for (int head = 0; entry == IS_HEAD && head < LISTS; head++) {
+            if (self->heads[head] == links) {
+                return IS_HEAD;
+            }
+        }
+    }
+}
+
+static void
+insert(struct places *self, const struct links *links, int entry)
+{
+    size_t i = table_index(links);
+    while (self->table[i] != 0) {
+        i = (i + 1) % PLACE_TABLE;
+    }
+    self->table[i] = (unsigned char)entry;
+}
+
+static void
+add_place(struct places *self, const struct links *start)
+{
+    if (self->count < PLACES + LISTS && lookup(self, start) == 0) {
+        self->place[self->count] = (struct place){.start = start, .at = start};
+        insert(self, start, ++self->count);
+    }
+}
+
+static Py_ssize_t
+random_below(struct places *self, Py_ssize_t end)
+{
+    self->random = self->random * 1664525u + 1013904223u;
+    return (Py_ssize_t)(((uint64_t)self->random * (uint64_t)end) >> 32);
+}
+
+/* An item of a list or a dict, or NULL; borrowed. */
+static PyObject *
+random_item(struct places *self, PyObject *container)
+{
+    if (PyList_CheckExact(container)) {
+        return PyList_GET_ITEM(container, random_below(self, PyList_GET_SIZE(container)));
+    }
+    /* Deleted items leave gaps, so there may be many more positions than items. */
+    Py_ssize_t position = random_below(self, 3 * PyDict_GET_SIZE(container));
+    PyObject *value;
+    return PyDict_Next(container, &position, NULL, &value) ? value : NULL;
+}
+
+static int
+is_large(PyObject *object)
+{
+    return (PyDict_CheckExact(object) && PyDict_GET_SIZE(object) >= LARGE)
+           || (PyList_CheckExact(object) && PyList_GET_SIZE(object) >= LARGE);
+}
+
+static int
+is_listed(PyObject *object)
+{
+    return PyObject_IS_GC(object) && PyObject_GC_IsTracked(object);
+}
+
+enum { REFERENTS = 8 };
+
+struct referents {
+    PyObject *objects[REFERENTS];
+    int count;
+};
+
+static int
+add_referent(PyObject *object, void *arg)
+{
+    struct referents *self = arg;
+    if (!PyType_Check(object) && is_listed(object)) {
+        self->objects[self->count++] = object;
+    }
+    return self->count == REFERENTS;
+}
+
+/* Some object a few references away.  A collection leaves the lists in the order in
+ * which it reached the objects: items of a container first, then what they refer
+ * to, so items alone would all be of one part. */
+static PyObject *
+stray(struct places *self, PyObject *object, int steps)
+{
+    for (; steps > 0; steps--) {
+        struct referents referents = {.count = 0};
+        Py_TYPE(object)->tp_traverse(object, add_referent, &referents);
+        if (referents.count == 0) {
+            break;
+        }
+        object = referents.objects[random_below(self, referents.count)];
+    }
+    return object;
+}
+
+static void
+add_places_in(struct places *self, PyObject *container)
+{
+    for (int i = 0; i < 2 * PLACES; i++) {
+        PyObject *item = random_item(self, container);
+        if (item != NULL && is_listed(item)) {
+            add_place(self, (const struct links *)stray(self, item, i % 4) - 1);
+        }
+    }
+}
+
+static int
+walk_places(struct places *self)
+{
+    int active[PLACES + LISTS], left = 0;
+    for (int started = 0; left > 0 || started < self->count;) {
+        while (started < self->count) {
+            active[left++] = started++;
+        }
+        for (int i = 0; i < left; i++) {
+            struct place *place = &self->place[active[i]];
+            PyObject *object = object_of(place->at);
+            if (append(&place->found, object) < 0) {
+                return -1;
+            }
+            place->at = next_of(place->at);
+            if (lookup(self, place->at) != 0) {
+                active[i--] = active[--left];
+                continue;
+            }
+#if defined(__GNUC__)
+            __builtin_prefetch(place->at);
+#endif
+            if (self->may_split && self->count < PLACES && is_large(object)) {
+                add_places_in(self, object);
+            }
+        }
+    }
+    return 0;
+}
+
+static int
+join_places(const struct places *self, struct objects *found)
+{
+    for (int head = 0; head < LISTS; head++) {
+        for (const struct links *at = next_of(self->heads[head]); at != self->heads[head];) {
+            const struct place *place = &self->place[lookup(self, at) - 1];
+            size_t count = place->found.count;
+            if (found->count + count > found->capacity
+                && mem_grow((void **)&found->items, &found->capacity, found->count + count,
+                            sizeof *found->items)
+                       < 0) {
+                return -1;
+            }
+            memcpy(found->items + found->count, place->found.items, count * sizeof *found->items);
+            found->count += count;
+            at = place->at;
+        }
+    }
+    return 0;
+}
+
+static const struct collector *
+find_collector(void)
+{
+    PyObject *newest = PyList_New(0);
+    if (newest == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    const struct collector *collector =
+        (const struct collector *)next_of((const struct links *)newest - 1);
+    PyObject_GC_UnTrack(newest);
+    Py_DECREF(newest);
+    return collector->first == &collector->generation[0].head ? collector : NULL;
+}
+
+static int
+has_one_interpreter(void)
+{
+    return PyInterpreterState_Next(PyInterpreterState_Head()) == NULL;
+}
+
+static int
+enumerate(struct objects *found)
+{
+    const struct collector *collector = find_collector();
+    if (collector == NULL) {
+        return -1;
+    }
+    struct places places = {
+        .heads = {&collector->generation[0].head, &collector->generation[1].head,
+                  &collector->generation[2].head, &collector->permanent.head},
+    };
+    for (int head = 0; head < LISTS; head++) {
+        insert(&places, places.heads[head], IS_HEAD);
+    }
+    for (int head = 0; head < LISTS; head++) {
+        if (next_of(places.heads[head]) != places.heads[head]) {
+            add_place(&places, next_of(places.heads[head]));
+        }
+    }
+    places.may_split = collector->collecting == 0 && has_one_interpreter();
+    int status = walk_places(&places) < 0 || join_places(&places, found) < 0 ? -1 : 0;
+    for (int i = 0; i < places.count; i++) {
+        mem_free(places.place[i].found.items);
+    }
+    return status;
+}
+
+#endif
+
+int
+enumerate_tracked(PyObject ***objects, size_t *count)
+{
+    struct objects found = {0};
+#if PY_VERSION_HEX < 0x030C0000
+    int enabled = PyGC_Disable();       /* 3.11 collects while it allocates */
+#endif
+    int status = enumerate(&found);
+#if PY_VERSION_HEX < 0x030C0000
+    if (enabled) {
+        PyGC_Enable();
+    }
+#endif
+    if (status < 0) {
+        mem_free(found.items);
+        return -1;
+    }
+    *objects = found.items;
+    *count = found.count;
+    return 0;
+}
