@@ -333,6 +333,8 @@ def question_report(options: Options, objects: int, rounds: int, only: set[str])
         mine, peer = (_seconds(answers, product) for product in question.products)
         if name == "graph" and mine is not None:
             table.notes += _graph_figures(options, report, where, answers, yard["gc.collect"])
+        elif question.heavy and options.quick:
+            continue  # the target is for the whole heap
         elif mine is not None and peer is not None and question.factor is not None:
             report.figures.append(
                 Figure(

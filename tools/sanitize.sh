@@ -37,7 +37,7 @@ printf '\n### PYTHONMALLOC=pymalloc\n'
 PYTHONMALLOC=pymalloc tools/again.sh .venv/bin/python -q -n "$(nproc)" -k "$left_out" "$@"
 # The C core's own tests: what the whole suite adds has just run.
 paths=("$@")
-[ $# -gt 0 ] || paths=(tests/trace tests/file)
+[ $# -gt 0 ] || paths=(tests/trace tests/file tests/heap)
 printf '\n### PYTHONMALLOC=malloc\n'
 PYTHONMALLOC=malloc tools/again.sh .venv/bin/python -q -n "$(nproc)" -k "$left_out_malloc" \
     "${paths[@]}"

@@ -153,7 +153,7 @@ def test_dicts_that_were_asked_for() -> None:
 
 
 def test_untracked_and_atomic_objects() -> None:
-    text, number, pair = "".join(["not", " interned"]), 2**70, (1.5, "".join(["a", "b"]))
+    text, number, pair = "{} interned".format("not"), 2**70, (1.5, "a{}".format("b"))
     gc.collect()
     holder = [text, number, pair]
     graph = Graph.take()
@@ -306,7 +306,7 @@ def test_locals_of_running_frames() -> None:
     leaf = Node()
     graph = Graph.take(threads={threading.get_ident(): "the main one"})
     node = frames(graph)["test_locals_of_running_frames"]
-    kind, thread, ident, name, filename, lineno = graph.holder(node)
+    kind, thread, ident, _, filename, lineno = graph.holder(node)
     assert kind == "frame"
     assert filename == __file__
     assert lineno == test_locals_of_running_frames.__code__.co_firstlineno + 2
@@ -387,8 +387,11 @@ def test_bad_arguments() -> None:
         Graph.take(threads=[])  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         Graph()
-    with pytest.raises(ValueError, match="is not one of"):
-        graph.objects([len(graph)])
+    for bad in (-1, len(graph)):
+        with pytest.raises(IndexError, match="is not one of"):
+            graph.objects([bad])
+        with pytest.raises(IndexError, match="is not one of"):
+            graph.select([bad])
 
 
 # -- objects that stay, objects that go
@@ -419,7 +422,7 @@ def test_a_kept_graph_in_what_it_keeps_is_collected() -> None:
 
 def test_objects_that_are_gone() -> None:
     leaf, stays = Node(), Node()
-    text = "".join(["held by ", "a list"])
+    text = "held by {}".format("a list")
     holder = [text]
     graph = Graph.take()
     assert not graph.kept

@@ -37,16 +37,18 @@ graph_node_list(const uint32_t *nodes, size_t count)
 int
 graph_parse_nodes(PyObject *sequence, uint32_t count, uint32_t *out)
 {
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence); i++) {
-        unsigned long node = PyLong_AsUnsignedLong(PySequence_Fast_GET_ITEM(sequence, i));
-        if (node == (unsigned long)-1 && PyErr_Occurred()) {
+    Py_ssize_t length = PySequence_Fast_GET_SIZE(sequence);
+    for (Py_ssize_t i = 0; i < length; i++) {
+        Py_ssize_t number =
+            PyNumber_AsSsize_t(PySequence_Fast_GET_ITEM(sequence, i), PyExc_IndexError);
+        if (number == -1 && PyErr_Occurred()) {
             return -1;
         }
-        if (node >= count) {
-            PyErr_Format(PyExc_ValueError, "%lu is not one of %u nodes", node, count);
+        if (number < 0 || (size_t)number >= count) {
+            PyErr_Format(PyExc_IndexError, "%zd is not one of %zu", number, (size_t)count);
             return -1;
         }
-        out[i] = (uint32_t)node;
+        out[i] = (uint32_t)number;
     }
     return 0;
 }
@@ -134,8 +136,7 @@ types(PyObject *object, PyObject *Py_UNUSED(ignored))
     PyObject *list = PyList_New((Py_ssize_t)graph->type_count);
     for (uint32_t i = 0; list != NULL && i < graph->type_count; i++) {
         const struct graph_type *type = &graph->types[i];
-        PyObject *module =
-            type->module != 0 ? new_text(graph, type->module) : Py_NewRef(Py_None);
+        PyObject *module = type->module != 0 ? new_text(graph, type->module) : Py_NewRef(Py_None);
         PyObject *row = Py_BuildValue("NNNIK", module, new_text(graph, type->qualname),
                                       new_text(graph, type->name), type->count,
                                       (unsigned long long)type->bytes);
@@ -288,7 +289,7 @@ select_nodes(PyObject *object, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|K:select", names, &types_arg, &min_size)) {
         return NULL;
     }
-    PyObject *wanted = PySequence_Fast(types_arg, "types must be a sequence of numbers");
+    PyObject *wanted = PySequence_Tuple(types_arg);
     if (wanted == NULL) {
         return NULL;
     }
@@ -384,14 +385,10 @@ PyDoc_STRVAR(graph_doc,
 "them; edges are references.  Made by take().");
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, (void *)graph_doc},
-    {Py_tp_dealloc, graph_dealloc},
-    {Py_tp_traverse, graph_traverse},
-    {Py_tp_clear, graph_clear},
-    {Py_tp_methods, methods},
-    {Py_tp_getset, getset},
-    {Py_sq_length, graph_length},
-    {0, NULL},
+    {Py_tp_doc, (void *)graph_doc},   {Py_tp_dealloc, graph_dealloc},
+    {Py_tp_traverse, graph_traverse}, {Py_tp_clear, graph_clear},
+    {Py_tp_methods, methods},         {Py_tp_getset, getset},
+    {Py_sq_length, graph_length},     {0, NULL},
 };
 
 PyType_Spec graph_spec = {

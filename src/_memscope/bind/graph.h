@@ -18,8 +18,8 @@ typedef struct {
 /* Reads a node number; -1 with IndexError or TypeError.  `what` begins the message. */
 int graph_node_arg(Graph *self, PyObject *number, uint32_t *node);
 
-/* Reads a sequence (PySequence_Fast) of numbers below `count`; -1 with TypeError,
- * OverflowError or ValueError. */
+/* Reads a tuple of numbers below `count`; -1 with TypeError or IndexError.  A tuple,
+ * because __index__ and a collection run code that could change a list. */
 int graph_parse_nodes(PyObject *sequence, uint32_t count, uint32_t *out);
 
 /* An object without a graph, not yet tracked: it is made before the graph is, since

@@ -20,7 +20,7 @@ graph_find(PyObject *object, PyObject *sequence)
 {
     Graph *self = (Graph *)object;
     const struct graph *graph = self->graph;
-    PyObject *objects = PySequence_Fast(sequence, "objects must be a sequence");
+    PyObject *objects = PySequence_Tuple(sequence);
     if (objects == NULL) {
         return NULL;
     }
@@ -227,7 +227,7 @@ graph_objects(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "O|O:objects", &nodes_arg, &missing)) {
         return NULL;
     }
-    PyObject *sequence = PySequence_Fast(nodes_arg, "nodes must be a sequence of numbers");
+    PyObject *sequence = PySequence_Tuple(nodes_arg);
     if (sequence == NULL) {
         return NULL;
     }
@@ -246,8 +246,8 @@ graph_objects(PyObject *object, PyObject *args)
         Py_CLEAR(list);
     }
     for (size_t i = 0; list != NULL && i < count; i++) {
-        int known = self->kept != NULL ? nodes[i] >= graph->holder_count
-                                       : is_alive(&check, nodes[i]);
+        int known =
+            self->kept != NULL ? nodes[i] >= graph->holder_count : is_alive(&check, nodes[i]);
         PyObject *found = known ? (PyObject *)(uintptr_t)graph->address[nodes[i]] : missing;
         PyList_SET_ITEM(list, (Py_ssize_t)i, Py_NewRef(found));
     }

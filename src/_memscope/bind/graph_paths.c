@@ -13,38 +13,28 @@ struct node_args {
 
 /* 0, or -1 with an exception and nothing to release.  NULL: none are given. */
 static int
-parse_nodes(Graph *self, PyObject *arg, const char *what, struct node_args *out)
+parse_nodes(Graph *self, PyObject *arg, struct node_args *out)
 {
     *out = (struct node_args){0};
     if (arg == NULL) {
         return 0;
     }
-    PyObject *sequence = PySequence_Fast(arg, what);
+    PyObject *sequence = PySequence_Tuple(arg);
     if (sequence == NULL) {
         return -1;
     }
-    size_t count = (size_t)PySequence_Fast_GET_SIZE(sequence);
+    size_t count = (size_t)PyTuple_GET_SIZE(sequence);
     uint32_t *nodes = mem_malloc(count + 1, sizeof *nodes);
-    int status = 0;
+    int status = nodes != NULL ? graph_parse_nodes(sequence, self->graph->count, nodes) : -1;
     if (nodes == NULL) {
         PyErr_NoMemory();
-        status = -1;
-    }
-    /* A number's __index__ is the caller's code: it may have shortened a list. */
-    for (size_t i = 0; status == 0 && i < (size_t)PySequence_Fast_GET_SIZE(sequence) && i < count;
-         i++) {
-        PyObject *number = Py_NewRef(PySequence_Fast_GET_ITEM(sequence, (Py_ssize_t)i));
-        status = graph_node_arg(self, number, &nodes[i]);
-        Py_DECREF(number);
-        out->count = i + 1;
     }
     Py_DECREF(sequence);
     if (status < 0) {
         mem_free(nodes);
-        *out = (struct node_args){0};
         return -1;
     }
-    out->nodes = nodes;
+    *out = (struct node_args){nodes, count};
     return 0;
 }
 
@@ -52,10 +42,10 @@ static int
 parse_targets(Graph *self, PyObject *targets, PyObject *avoid, struct node_args *out_targets,
               struct node_args *out_avoid)
 {
-    if (parse_nodes(self, targets, "nodes must be a sequence of numbers", out_targets) < 0) {
+    if (parse_nodes(self, targets, out_targets) < 0) {
         return -1;
     }
-    if (parse_nodes(self, avoid, "avoid must be a sequence of node numbers", out_avoid) < 0) {
+    if (parse_nodes(self, avoid, out_avoid) < 0) {
         mem_free(out_targets->nodes);
         return -1;
     }

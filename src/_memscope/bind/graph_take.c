@@ -21,8 +21,7 @@ name_threads(struct graph *graph, PyObject *names)
         }
         if (name != NULL && PyUnicode_CheckExact(name)) {
             holder->name = graph_add_text(graph, PyUnicode_DATA(name),
-                                          (size_t)PyUnicode_GET_LENGTH(name),
-                                          PyUnicode_KIND(name));
+                                          (size_t)PyUnicode_GET_LENGTH(name), PyUnicode_KIND(name));
         }
     }
     return 0;
@@ -90,7 +89,7 @@ const char graph_from_python_doc[] =
     "A graph of *count* nodes with the given (source, target) edges; each of *roots* has\n"
     "one reference that is not in the graph.  For tests of the searches.\n"
     "\n"
-    "Raises ValueError for a number that is no node.";
+    "Raises IndexError for a number that is no node.";
 
 static int
 parse_pairs(PyObject *pairs, uint32_t count, uint32_t (*out)[2])
@@ -127,15 +126,16 @@ graph_from_python(PyObject *type, PyObject *args)
     if (pairs != NULL && roots != NULL) {
         size_t pair_count = (size_t)PySequence_Fast_GET_SIZE(pairs);
         size_t root_count = (size_t)PySequence_Fast_GET_SIZE(roots);
-        uint32_t(*edge)[2] = mem_malloc(pair_count + 1, sizeof *edge);
+        uint32_t (*edge)[2] = mem_malloc(pair_count + 1, sizeof *edge);
         uint32_t *root = mem_malloc(root_count + 1, sizeof *root);
         if (edge == NULL || root == NULL) {
             PyErr_NoMemory();
         }
-        else if (parse_pairs(pairs, count, edge) == 0 && graph_parse_nodes(roots, count, root) == 0) {
+        else if (parse_pairs(pairs, count, edge) == 0
+                 && graph_parse_nodes(roots, count, root) == 0) {
             Graph *self = graph_new_empty((PyTypeObject *)type);
             if (self != NULL) {
-                self->graph = graph_from_pairs(count, (const uint32_t(*)[2])edge,
+                self->graph = graph_from_pairs(count, (const uint32_t (*)[2])edge,
                                                (uint32_t)pair_count, root, (uint32_t)root_count);
                 PyObject_GC_Track(self);
                 if (self->graph == NULL) {

@@ -53,11 +53,11 @@ enum graph_holder_kind { GRAPH_THREAD, GRAPH_FRAME };
 
 struct graph_holder {
     enum graph_holder_kind kind;
-    uint32_t thread;                    /* node of the thread it belongs to; its own for a thread */
-    uint64_t ident;                     /* of the thread, as threading.get_ident() */
-    graph_text name;                    /* frame: function, qualified; thread: "" or its name */
+    uint32_t thread;            /* node of the thread it belongs to; its own for a thread */
+    uint64_t ident;             /* of the thread, as threading.get_ident() */
+    graph_text name;            /* frame: function, qualified; thread: "" or its name */
     graph_text filename;
-    uint32_t lineno;                    /* 0: not known */
+    uint32_t lineno;            /* 0: not known */
 };
 
 struct graph {

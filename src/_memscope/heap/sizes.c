@@ -31,12 +31,15 @@ static int
 is_known(const PyTypeObject *type)
 {
     static PyTypeObject *const known[] = {
-        &PyDict_Type,      &PySet_Type,  &PyFrozenSet_Type, &PyList_Type,  &PyUnicode_Type,
-        &PyLong_Type,      &PyType_Type, &PyCode_Type,      &PyFrame_Type, &PyGen_Type,
-        &PyByteArray_Type, &PyODict_Type, &PyCoro_Type,     &PyAsyncGen_Type,
+        &PyDict_Type,      &PySet_Type,   &PyFrozenSet_Type, &PyList_Type,     &PyUnicode_Type,
+        &PyLong_Type,      &PyType_Type,  &PyCode_Type,      &PyFrame_Type,    &PyGen_Type,
+        &PyByteArray_Type, &PyODict_Type, &PyCoro_Type,      &PyAsyncGen_Type,
     };
     static const char *const names[] = {
-        "collections.deque", "array.array", "_io.BytesIO", "numpy.ndarray",
+        "collections.deque",
+        "array.array",
+        "_io.BytesIO",
+        "numpy.ndarray",
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (type == known[i]) {

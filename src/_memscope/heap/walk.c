@@ -116,8 +116,7 @@ find_module_name(struct graph *graph, PyTypeObject *type)
     Py_ssize_t position = 0;
     graph_text found = 0;
     while (dict != NULL && PyDict_Next(dict, &position, &key, &value)) {
-        if (PyUnicode_CheckExact(key)
-            && PyUnicode_CompareWithASCIIString(key, "__module__") == 0) {
+        if (PyUnicode_CheckExact(key) && PyUnicode_CompareWithASCIIString(key, "__module__") == 0) {
             found = stacks_add_text(graph, value);
             break;
         }
@@ -159,12 +158,11 @@ add_type(struct walk *self, PyTypeObject *type)
     if (PyType_FastSubclass(type, Py_TPFLAGS_TYPE_SUBCLASS)) {
         flags |= GRAPH_TYPE;
     }
-    if (PyType_IsSubtype(type, &_PyWeakref_RefType)
-        || type == &_PyWeakref_ProxyType || type == &_PyWeakref_CallableProxyType) {
+    if (PyType_IsSubtype(type, &_PyWeakref_RefType) || type == &_PyWeakref_ProxyType
+        || type == &_PyWeakref_CallableProxyType) {
         flags |= GRAPH_WEAKREF;
     }
-    self->types[index] =
-        (struct walk_type){.type = type, .sizer = sizer_of(type), .flags = flags};
+    self->types[index] = (struct walk_type){.type = type, .sizer = sizer_of(type), .flags = flags};
     graph->type_count++;
     return index;
 }
@@ -292,7 +290,8 @@ look_at(struct walk *self, uint32_t node)
     }
     graph->kind[node] = type | (uint32_t)flags << 24;
     Py_ssize_t references = Py_REFCNT(object);
-    self->references[node] = references < (Py_ssize_t)GRAPH_NONE ? (uint32_t)references : GRAPH_NONE;
+    self->references[node] =
+        references < (Py_ssize_t)GRAPH_NONE ? (uint32_t)references : GRAPH_NONE;
     set_size(self, node, sizer_measure(&walk_type->sizer, object));
     graph->out_start[node] = (uint32_t)self->pending_count;
     self->done = node + 1;
@@ -380,8 +379,8 @@ add_frame_edge(struct walk *self, uint32_t frame)
                      sizeof *graph->out)
                 < 0)
         || (graph->edge_count >= self->name_capacity
-            && mem_grow((void **)&graph->local_names, &self->name_capacity,
-                        graph->edge_count + 1, sizeof *graph->local_names)
+            && mem_grow((void **)&graph->local_names, &self->name_capacity, graph->edge_count + 1,
+                        sizeof *graph->local_names)
                    < 0)) {
         return -1;
     }
@@ -481,7 +480,8 @@ flag_modules(struct walk *self)
     PyObject *modules = PySys_GetObject("modules");
     PyObject *name, *module;
     Py_ssize_t position = 0;
-    while (modules != NULL && PyDict_Check(modules) && PyDict_Next(modules, &position, &name, &module)) {
+    while (modules != NULL && PyDict_Check(modules)
+           && PyDict_Next(modules, &position, &name, &module)) {
         uint32_t slot = pagemap_get(self->map, (uintptr_t)module);
         if (slot != 0 && slot != HIDDEN && PyModule_Check(module) && PyUnicode_CheckExact(name)
             && is_called(module, name)) {
