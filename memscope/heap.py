@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import FrameType
 
+    from memscope.pictures import Picture
+
 
 Frame = tuple[int, str, str]
 """(identifier of the thread, function, file)."""
@@ -264,24 +266,25 @@ class HeapSnapshot:
 
     # -- showing
 
-    def show_backrefs(self, *objects: object, **options: Any) -> None:
+    def show_backrefs(self, *objects: object, **options: Any) -> Picture | None:
         """Draw what holds the objects, as far as *max_depth* references; see show_refs.
 
         The shortest path from a root is drawn whole.
         """
-        self._show(objects, backward=True, **options)
+        return self._show(objects, backward=True, **options)
 
-    def show_refs(self, *objects: object, **options: Any) -> None:
+    def show_refs(self, *objects: object, **options: Any) -> Picture | None:
         """Draw what the objects refer to.
 
-        Options: *filename*, a picture if it ends in .svg, .png or .pdf, or .dot, .json;
-        without it, text is printed to *file* (None: sys.stdout).  *max_depth*:
+        Options: *filename*, a picture if it ends in .svg, .png or .pdf, or .dot, .json,
+        .txt, .mmd; without it, a notebook shows the picture that is returned, and
+        elsewhere text is printed to *file* (None: sys.stdout).  *max_depth*:
         references far (3).  *too_many*: neighbours of one object that are drawn one by
         one (10); of several of one class one is, and the others are counted.
 
         Raises ValueError for an object that is not in the snapshot.
         """
-        self._show(objects, backward=False, **options)
+        return self._show(objects, backward=False, **options)
 
     def show(self, limit: int | None = 10, file: IO[str] | None = None) -> None:
         """Print the *limit* classes with the most bytes (None: all) to *file*, or sys.stdout."""
@@ -338,8 +341,10 @@ class HeapSnapshot:
         max_depth: int = 3,
         too_many: int = 10,
         file: IO[str] | None = None,
-    ) -> None:
-        from memscope.heap_drawing import Surroundings, write_picture
+    ) -> Picture | None:
+        from memscope.heap_drawing import Surroundings
+        from memscope.heap_pictures import picture
+        from memscope.pictures import in_notebook
 
         start, known = self._nodes(objects)
         askers = _askers()
@@ -356,10 +361,15 @@ class HeapSnapshot:
             else [],
         )
         names = self._names(around.nodes, known)
-        if filename is None:
+        if filename is None and not in_notebook():
             print(around.tree(names), file=file)
-        else:
-            print(write_picture(filename, around.dot(names)), file=file)
+            return None
+        drawn = picture(self._graph, around, names, backward=backward)
+        if filename is None:
+            return drawn
+        saved = drawn.save(filename)
+        print(saved.message or f"Picture written to {saved}", file=file)
+        return None
 
     def _rows(self, nodes: Sequence[int], other: int | None, *, outward: bool) -> list[ObjectRow]:
         """Rows of *nodes*, which *other* refers to (outward), or which refer to it."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from memscope import files
 from memscope.heap_nodes import MODULE, MOST_NAMES, full_name, global_name, shown
 
 if TYPE_CHECKING:
@@ -19,15 +18,7 @@ if TYPE_CHECKING:
     from memscope._memscope import Graph
     from memscope.heap_nodes import NodeNames
 
-LAYOUT_SECONDS = 30
-
-__all__ = ["Arrow", "Fold", "Surroundings", "write_picture"]
-
-
-def quoted(text: str) -> str:
-    """A string of the dot language, whatever the program's names hold."""
-    lines = [shown(line).replace("\\", "\\\\").replace('"', '\\"') for line in text.split("\n")]
-    return '"' + "\\n".join(lines) + '"'
+__all__ = ["Arrow", "Fold", "Surroundings"]
 
 
 class Fold(NamedTuple):
@@ -212,41 +203,6 @@ class Surroundings:
                 stack.append((other, f"<- {label}" if self._backward else label, indent + 1))
         return "\n".join(lines)
 
-    def dot(self, names: NodeNames) -> str:
-        """As a graph in the language of Graphviz: roots on the left, the short path in red."""
-        numbers: dict[int | Fold, str] = {}
-        lines = [
-            "digraph memscope {",
-            "  rankdir=LR;",
-            '  node [shape=box, style="rounded,filled", fillcolor=white, fontsize=11];',
-            "  edge [fontsize=10];",
-        ]
-
-        def number(node: int | Fold) -> str:
-            if node not in numbers:
-                numbers[node] = f"n{len(numbers)}"
-                if isinstance(node, Fold):
-                    label = f"... {node.count:,} more {node.type_name}"
-                    look = 'style="dashed"'
-                else:
-                    label = names.headline(node).replace("  ", "\n")
-                    start, on_path = node in self.start, node in self._wanted
-                    look = (
-                        f'fillcolor="{"#ffd9d9" if start else "#fff3cd" if on_path else "white"}"'
-                    )
-                lines.append(f"  {numbers[node]} [label={quoted(label)}, {look}];")
-            return numbers[node]
-
-        for node in self.depths:
-            number(node)
-        for arrow in self.arrows:
-            look = ', color="#c00000", penwidth=2.5' if arrow.on_path else ""
-            ends = f"{number(arrow.source)} -> {number(arrow.target)}"
-            lines.append(f"  {ends} [label={quoted(self.label(names, arrow))}{look}];")
-        if self.is_cut:
-            lines.append(f"  label={quoted(f'Only {len(self.depths)} objects are drawn.')};")
-        return "\n".join([*lines, "}", ""])
-
     def label(self, names: NodeNames, arrow: Arrow) -> str:
         """By which names the one end refers to the other."""
         if isinstance(arrow.source, Fold) or isinstance(arrow.target, Fold):
@@ -261,36 +217,3 @@ class Surroundings:
 
     def _arrow(self, node: int, other: int | Fold, on_path: bool) -> Arrow:
         return Arrow(other, node, on_path) if self._backward else Arrow(node, other, on_path)
-
-
-def write_picture(filename: str, dot: str) -> str:
-    """Write the graph to *filename*, laid out by Graphviz unless it is a .dot; what was done.
-
-    Without Graphviz the .dot is written beside it.  Raises OSError.
-    """
-    from shutil import which
-    from subprocess import TimeoutExpired, run
-
-    stem, _, kind = filename.rpartition(".")
-    source = filename if kind == "dot" else f"{stem}.dot"
-    program = which("dot")
-    if kind == "dot" or program is None:
-        files.write_whole(source, dot.encode("utf-8", "backslashreplace"))
-        missing = "" if kind == "dot" else f" (install Graphviz for {filename})"
-        return f"Graph written to {source}{missing}"
-    try:
-        done = run(
-            [program, f"-T{kind}", f"-o{filename}"],
-            input=dot.encode("utf-8", "backslashreplace"),
-            capture_output=True,
-            timeout=LAYOUT_SECONDS,
-            check=False,
-        )
-    except TimeoutExpired:
-        problem = f"took more than {LAYOUT_SECONDS} s"
-    else:
-        if done.returncode == 0:
-            return f"Picture written to {filename}"
-        problem = done.stderr.decode("utf-8", "replace").strip()[:200]
-    files.write_whole(source, dot.encode("utf-8", "backslashreplace"))
-    return f"Graph written to {source}; no picture: dot {problem}"

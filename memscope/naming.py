@@ -7,24 +7,26 @@ looking: no ``__dict__``, no frame object.
 
 from __future__ import annotations
 
+import sys
 import types
 from collections import deque
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from memscope import _memscope
 
 __all__ = ["describe", "edge_texts"]
-
-MOST_NAMES = 100
-"""Names of one reference that are looked for."""
 
 TEXT_MAX = 60
 """Characters of a key worth showing."""
 
 PLAIN = (str, bytes, int, float, complex, bool, type(None))
 SIZED = (dict, list, tuple, set, frozenset, deque, bytearray)
+
+SUSPENDABLE: tuple[tuple[type, str], ...] = (
+    (types.GeneratorType, "generator"),
+    (types.CoroutineType, "coroutine"),
+    (types.AsyncGeneratorType, "async generator"),
+)
 
 namespace_of = type.__dict__["__dict__"].__get__
 mro_of = type.__dict__["__mro__"].__get__
@@ -35,73 +37,24 @@ qualname_of = type.__dict__["__qualname__"].__get__
 def edge_texts(source: object, target: object) -> list[str]:
     """The names by which *source* refers to *target*, as people write them.
 
-    ".attribute", "['key']", "[index]", "key" for a key itself, "__dict__".  Empty if none
-    is known.  Cost: one pass over *source*.
+    ".attribute", "['key']", "[index]", "key" for a key itself, "__dict__", "local name".
+    Empty if none is known.  Cost: one pass over *source*.
     """
-    try:
-        return list(islice(_names(source, target), MOST_NAMES))
-    except RuntimeError:  # another thread changed it meanwhile
-        return []
+    return [_text(kind, name) for kind, name in _memscope.edge_names(source, target)]
 
 
-def _names(source: Any, target: object) -> Iterator[str]:
-    bases = mro_of(type(source))
-    if _has(bases, dict):
-        for key, value in dict.items(source):
-            if value is target:
-                yield f"[{_key_text(key)}]"
-            if key is target:
-                yield "key"
-    for base in (list, tuple, deque):
-        if _has(bases, base):
-            for index, item in enumerate(base.__iter__(source)):
-                if item is target:
-                    yield f"[{index}]"
-    if _has(bases, set) or _has(bases, frozenset):
-        yield "element"
-    if _has(bases, types.ModuleType):
-        if globals_of(source) is target:
-            yield "__dict__"
-    elif _has(bases, type) and type(target) is dict:
-        yield "__dict__"
-    if type(source) is types.CellType:
-        yield "cell_contents"
-    if type(source) is target:
-        yield ".__class__"
-    yield from _attributes(source, bases, target)
-
-
-def _attributes(source: Any, bases: tuple[type, ...], target: object) -> Iterator[str]:
-    """Slots, and what the instance itself has, as far as methods of its class name it."""
-    of_classes: set[str] = set()
-    candidates: dict[str, None] = {}
-    for base in bases:
-        for name, value in dict.items(dict(namespace_of(base))):
-            if type(name) is not str:
-                continue
-            of_classes.add(name)
-            kind = type(value)
-            if kind is types.MemberDescriptorType:
-                try:
-                    held = value.__get__(source)
-                except (AttributeError, TypeError):
-                    continue
-                if held is target:
-                    yield f".{name}"
-            elif kind is types.FunctionType:
-                code = types.FunctionType.__dict__["__code__"].__get__(value)
-                candidates.update(dict.fromkeys(code.co_names))
-    if _has(bases, type):
-        return
-    for name in candidates:
-        if name in of_classes:
-            continue
-        try:
-            held = object.__getattribute__(source, name)
-        except AttributeError:
-            continue
-        if held is target:
-            yield f".{name}"
+def _text(kind: str, name: Any) -> str:
+    if kind in ("attribute", "slot", "type"):
+        return f".{name}" if type(name) is str else kind
+    if kind == "key":
+        return f"[{_key_text(name)}]"
+    if kind == "index":
+        return f"[{name}]"
+    if kind == "key itself":
+        return "key"
+    if kind == "item":
+        return "element"
+    return str(name) if type(name) is str else kind
 
 
 def describe(obj: Any) -> str:
@@ -114,13 +67,48 @@ def describe(obj: Any) -> str:
     if _has(bases, type):
         return f"class {qualname_of(obj)}"
     if cls is types.FunctionType:
-        return f"function {types.FunctionType.__dict__['__qualname__'].__get__(obj)}"
+        return f"function {_of(cls, '__qualname__', obj)}"
+    if cls is types.MethodType:
+        function = _of(cls, "__func__", obj)
+        if type(function) is types.FunctionType:
+            return f"method {_of(types.FunctionType, '__qualname__', function)}"
+        return "method"
     if cls is types.CodeType:
         return f"code of {obj.co_qualname}"
+    for kind, word in SUSPENDABLE:
+        if cls is kind:
+            return f"{word} {_of(kind, '__qualname__', obj)}"
     for base in SIZED:
         if cls is base:
             return f"{base.__name__} of {base.__len__(obj):,}"
-    return str(qualname_of(cls))
+    return _named_by_library(obj, bases) or str(qualname_of(cls))
+
+
+def _named_by_library(obj: Any, bases: tuple[type, ...]) -> str:
+    """Tasks and threads have names that say more than their class; "" for all else."""
+    asyncio = sys.modules.get("_asyncio")
+    task = globals_of(asyncio).get("Task") if type(asyncio) is types.ModuleType else None
+    if task is not None and _has(bases, task):
+        return f"task {task.get_name(obj)}"
+    threading = sys.modules.get("threading")
+    thread = globals_of(threading).get("Thread") if type(threading) is types.ModuleType else None
+    if (
+        thread is not None
+        and _has(bases, thread)
+        and not any("_name" in namespace_of(base) for base in bases)
+        and not any("__getattr__" in namespace_of(base) for base in bases)
+    ):
+        try:
+            name = object.__getattribute__(obj, "_name")
+        except AttributeError:
+            return ""
+        return f"thread {name}" if type(name) is str else ""
+    return ""
+
+
+def _of(cls: type, name: str, obj: object) -> Any:
+    """An attribute that a class of the interpreter defines."""
+    return namespace_of(cls)[name].__get__(obj)
 
 
 def _has(bases: tuple[type, ...], wanted: type) -> bool:

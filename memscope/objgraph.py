@@ -39,7 +39,7 @@ from io import StringIO
 from typing import IO, TYPE_CHECKING, Any
 
 from memscope import _memscope
-
+from memscope.pictures import in_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
@@ -70,13 +70,9 @@ __all__ = [
 
 def _shows_pictures() -> bool:
     """Whether this is a notebook (not IPython in a terminal) that has the graphviz package."""
-    import builtins
     from importlib.util import find_spec
 
-    shell = getattr(builtins, "get_ipython", None)
-    if shell is None or "TerminalInteractiveShell" in type(shell()).__name__:
-        return False
-    return find_spec("graphviz") is not None
+    return in_notebook() and find_spec("graphviz") is not None
 
 
 IS_INTERACTIVE = _shows_pictures()
@@ -211,9 +207,7 @@ def most_common_types(
     With *sizes*, (name, count, bytes).  *limit* None or 0: all.  The other arguments are
     those of typestats().
     """
-    found = _measure(
-        objects, shortnames, filter, sizes=sizes, untracked=untracked, modules=modules
-    )
+    found = _measure(objects, shortnames, filter, sizes=sizes, untracked=untracked, modules=modules)
     rows = sorted(found.items(), key=lambda row: row[1][0], reverse=True)
     if limit:
         rows = rows[:limit]
@@ -410,9 +404,7 @@ def get_new_ids(
         print(f"{'Type':<{width}}" + "".join(f"{head:>13}" for head in heads), file=out)
         print(rule, file=out)
         for name, *row in rows:
-            print(
-                f"{name:<{width}}{row[0]:>13}{row[1]:>13}{row[2]:>+13}{row[3]:>+13}", file=out
-            )
+            print(f"{name:<{width}}{row[0]:>13}{row[1]:>13}{row[2]:>+13}{row[3]:>+13}", file=out)
         print(rule, file=out)
     return new
 
@@ -420,9 +412,7 @@ def get_new_ids(
 # -- lists of objects
 
 
-def get_leaking_objects(
-    objects: list[Any] | None = None, *, collect: bool = True
-) -> list[Any]:
+def get_leaking_objects(objects: list[Any] | None = None, *, collect: bool = True) -> list[Any]:
     """The objects that no tracked object refers to.
 
     Those may be held by C code, or be miscounted by it.  *objects* are those to look
@@ -444,9 +434,7 @@ def by_type(typename: str, objects: Iterable[Any] | None = None) -> list[Any]:
     try:
         short = "." not in typename
         kinds = [
-            kind
-            for kind, _, _ in _memscope.gc_types(given)
-            if _type_name(kind, short) == typename
+            kind for kind, _, _ in _memscope.gc_types(given) if _type_name(kind, short) == typename
         ]
         return _memscope.gc_objects(kinds, given) if kinds else []
     finally:
@@ -487,9 +475,7 @@ def find_ref_chain(
     the ``gc.collect()`` at the beginning.  Cost: one walk of the heap, and a call for
     each object on the way.
     """
-    chain = _find_chain(
-        obj, predicate, gc.get_referents, max_depth, extra_ignore, collect=collect
-    )
+    chain = _find_chain(obj, predicate, gc.get_referents, max_depth, extra_ignore, collect=collect)
     return chain[::-1]
 
 
@@ -505,9 +491,7 @@ def find_backref_chain(
 
     *obj* comes last; the rest is as in find_ref_chain().
     """
-    return _find_chain(
-        obj, predicate, gc.get_referrers, max_depth, extra_ignore, collect=collect
-    )
+    return _find_chain(obj, predicate, gc.get_referrers, max_depth, extra_ignore, collect=collect)
 
 
 def _find_chain(
@@ -544,7 +528,7 @@ def _find_chain(
             if predicate(target):
                 chain = [target]
                 while parents[id(target)] is not None:
-                    target = parents[id(target)]  # noqa: PLW2901
+                    target = parents[id(target)]
                     chain.append(target)
                 return chain
             for source in edge_func(target) if depth < max_depth else ():
@@ -859,9 +843,7 @@ def _present_graph(dot_filename: str, filename: str | None = None) -> None:
     elif filename:
         print("Image renderer (dot) not found, not doing anything else")
     else:
-        print(
-            "Graph viewer (xdot) and image renderer (dot) not found, not doing anything else"
-        )
+        print("Graph viewer (xdot) and image renderer (dot) not found, not doing anything else")
 
 
 def _program_in_path(program: str) -> bool:
@@ -883,9 +865,7 @@ def _obj_node_id(obj: object) -> str:
     return f"o{id(obj)}".replace("-", "_")
 
 
-def _obj_attrs(
-    obj: Any, extra_node_attrs: Callable[[Any], Mapping[str, Any]] | None
-) -> str:
+def _obj_attrs(obj: Any, extra_node_attrs: Callable[[Any], Mapping[str, Any]] | None) -> str:
     if extra_node_attrs is None:
         return ""
     attributes = sorted(extra_node_attrs(obj).items())
@@ -926,8 +906,9 @@ def _safe_repr(obj: Any) -> str:
 
 
 def _name_or_repr(value: Any) -> str:
-    name = getattr(value, "__name__", None)
-    return name if _isinstance(name, str) else repr(value)[:40]
+    name: Any = getattr(value, "__name__", None)
+    text: str = name if _isinstance(name, str) else repr(value)[:40]
+    return text
 
 
 _NAMED = (type, types.ModuleType, types.BuiltinMethodType, types.BuiltinFunctionType)
@@ -966,23 +947,6 @@ def _gradient(
 
 _IS_IDENTIFIER = re.compile("[a-zA-Z_][a-zA-Z_0-9]*$").match
 
-# How an object of these classes names what it holds for itself.
-_OWN_NAMES = {
-    "dict": "__dict__",
-    "self": "__self__",
-    "function": "__func__",
-    "closure": "__closure__",
-    "code": "__code__",
-    "defaults": "__defaults__",
-    "kwdefaults": "__kwdefaults__",
-    "annotations": "__annotations__",
-    "globals": "__globals__",
-    "builtins": "__builtins__",
-    "module": "__module__",
-    "doc": "__doc__",
-    "qualname": "__qualname__",
-}
-
 
 def _edge_label(source: Any, target: Any, shortnames: bool = True) -> str:
     if _isinstance(source, types.FrameType):
@@ -991,10 +955,9 @@ def _edge_label(source: Any, target: Any, shortnames: bool = True) -> str:
                 return f' [label="{name}",weight=10]'
     names = _memscope.edge_names(source, target)
     for kind, name in names:
-        if kind in _OWN_NAMES:
-            return f' [label="{_OWN_NAMES[kind]}",weight=10]'
-        if kind in ("attribute", "slot"):
-            return f' [label="{_quote(str(name))}",weight=2]'
+        if kind in ("attribute", "slot", "dict"):
+            weight = 10 if name.startswith("__") else 2
+            return f' [label="{_quote(name)}",weight={weight}]'
         if kind == "key":
             if type(name) is str and _IS_IDENTIFIER(name):
                 return f' [label="{name}",weight=2]'

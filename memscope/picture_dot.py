@@ -94,14 +94,32 @@ def dot_text(title: str, nodes: Sequence[Node], edges: Sequence[Edge], notes: Se
             fontsize=14,
             penwidth=0,
         ),
-        # What comes first is laid out first: the path goes straight, the others around it.
-        *(_node(node, names, True) for node in nodes if node.id in path),
+        # Where there are cycles, Graphviz points away from what it reads first: the path,
+        # from its root on, goes straight, and the others around it.
+        *(_node(node, names, True) for node in _from_roots(nodes, edges) if node.id in path),
         *(_node(node, names, False) for node in nodes if node.id not in path),
         "}",
-        *(_edge(edge, names) for edge in sorted(edges, key=lambda edge: not edge.emphasised)),
+        *(_edge(edge, names) for edge in _path_first(nodes, edges)),
         "}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _from_roots(nodes: Sequence[Node], edges: Sequence[Edge]) -> list[Node]:
+    """The nodes that no emphasised edge leads to, then those these lead to, and so on."""
+    following: dict[NodeId, list[NodeId]] = {}
+    for edge in edges:
+        if edge.emphasised:
+            following.setdefault(edge.source, []).append(edge.target)
+    later = {target for targets in following.values() for target in targets}
+    order = dict.fromkeys(node.id for node in nodes if node.id not in later)
+    queue = list(order)
+    for source in queue:  # grows meanwhile
+        fresh = [target for target in following.get(source, ()) if target not in order]
+        order.update(dict.fromkeys(fresh))
+        queue += fresh
+    by_id = {node.id: node for node in nodes}
+    return [by_id[name] for name in {**order, **dict.fromkeys(by_id)}]
 
 
 def _node(node: Node, names: dict[NodeId, str], on_path: bool) -> str:
@@ -115,6 +133,11 @@ def _node(node: Node, names: dict[NodeId, str], on_path: bool) -> str:
         color=quoted(PATH if on_path else look.line),
         penwidth=2.2 if on_path or node.kind == "target" else 1,
     )
+
+
+def _path_first(nodes: Sequence[Node], edges: Sequence[Edge]) -> list[Edge]:
+    place = {node.id: number for number, node in enumerate(_from_roots(nodes, edges))}
+    return sorted(edges, key=lambda edge: (not edge.emphasised, place[edge.source]))
 
 
 def _edge(edge: Edge, names: dict[NodeId, str]) -> str:
@@ -135,8 +158,9 @@ def _edge(edge: Edge, names: dict[NodeId, str]) -> str:
 
 
 def _is_wide(nodes: Sequence[Node]) -> bool:
-    """Whether boxes would stand in rows too long to read."""
-    return max(Counter(node.depth for node in nodes).values(), default=0) > WIDE
+    """Whether rows of boxes would be too long to read, and longer than the columns are."""
+    rows = Counter(node.depth for node in nodes)
+    return max(rows.values(), default=0) > max(WIDE, len(rows))
 
 
 def _wrapped(text: str) -> list[str]:

@@ -22,13 +22,21 @@ if TYPE_CHECKING:
 
     from memscope.files import PathLike
 
-__all__ = ["Edge", "Node", "Picture", "Saved", "fold"]
+__all__ = ["Edge", "Node", "Picture", "Saved", "fold", "in_notebook"]
 
 MOST, HARD_MOST = 150, 400
 """Nodes drawn unless the caller wants more; and at most.  Beyond, a layout takes minutes
 and nobody can read it."""
 
 SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".json", ".txt", ".mmd")
+
+
+def in_notebook() -> bool:
+    """Whether what an expression gives is shown as a picture: in IPython, not in a terminal."""
+    import builtins
+
+    shell = getattr(builtins, "get_ipython", None)
+    return shell is not None and "TerminalInteractiveShell" not in type(shell()).__name__
 
 
 class Saved(str):

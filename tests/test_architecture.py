@@ -63,6 +63,7 @@ ROWS = [
     {"heap_report"},
     {"heap_nodes", "heap_rows"},
     {"heap_drawing", "heap_paths"},
+    {"heap_pictures"},
     {"heap"},
     {"__init__"},
     {"doctor"},

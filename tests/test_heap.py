@@ -13,15 +13,16 @@ import threading
 import types
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import RunPython
 
 import memscope
 from memscope.heap import HeapSnapshot, ObjectRows, take_heap_snapshot
 from memscope.heap_nodes import thread_names
+
+RunPython = Callable[..., Any]
 
 MODULE = "heap_of_the_test"
 

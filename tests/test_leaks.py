@@ -284,6 +284,9 @@ GRAPH_CALLS: dict[str, Callable[[], object]] = {
     "Graph.grown from nonsense": lambda: raises(lambda: graph().grown(5, 5)),
 }
 COUNTING_CALLS: dict[str, Callable[[], object]] = {
+    "edge_names": lambda: _memscope.edge_names(HELD, HELD[0]),
+    "referents": lambda: _memscope.referents(HELD),
+    "size_of": lambda: _memscope.size_of(HELD),
     "gc_types": lambda: _memscope.gc_types(sizes=True),
     "gc_types of a list": lambda: _memscope.gc_types(HELD),
     "gc_types of nonsense": lambda: raises(lambda: _memscope.gc_types(5)),  # type: ignore[arg-type]

@@ -236,3 +236,14 @@ def test_names_of_users_are_never_markup() -> None:
 def test_a_picture_must_fit_together(nodes: list[Node], edges: list[Edge]) -> None:
     with pytest.raises(ValueError):
         Picture("", nodes, edges)
+
+
+def test_the_path_is_laid_out_first() -> None:
+    nodes = [Node("t", "T", kind="target"), Node("o", "Other"), Node("r", "Root", depth=2)]
+    nodes.append(Node("m", "Middle", depth=1))
+    edges = [Edge("t", "m", "back"), Edge("m", "t", "b", emphasised=True), Edge("o", "t")]
+    edges.append(Edge("r", "m", "a", emphasised=True))
+    source = Picture("", nodes, edges).to_dot()
+    places = [source.index(f'label="{name}') for name in ("Root", "Middle", "T", "Other")]
+    assert places == sorted(places)
+    assert source.index("n2 -> n3") < source.index("n3 -> n0") < source.index("n0 -> n3")

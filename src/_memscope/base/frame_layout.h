@@ -93,4 +93,39 @@ is_python(const struct frame *frame)
     return frame->owner < OWNED_BY_INTERPRETER;
 }
 
+/* The frame of a generator, coroutine or asynchronous generator; NULL when it has ended. */
+static inline const struct frame *
+frame_of_generator(PyObject *generator)
+{
+#if PY_VERSION_HEX >= 0x030E0000
+    struct generator {                  /* _PyGenObject_HEAD (pycore_interpframe_structs.h) */
+        PyObject_HEAD
+        PyObject *weak_references, *name, *qualified_name;
+        void *exception_state[2];
+        PyObject *origin_or_finalizer;
+        char hooks_inited, closed, running_async;
+        int8_t state;
+        struct frame frame;
+    };
+    const struct generator *self = (const struct generator *)generator;
+    int8_t ended = PY_VERSION_HEX >= 0x030F0000 ? 5 : 1;        /* enum _framestate */
+    return self->state < ended ? &self->frame : NULL;
+#else
+    const PyGenObject *self = (const PyGenObject *)generator;
+    return self->gi_frame_state < 1 ? (const struct frame *)self->gi_iframe : NULL;
+#endif
+}
+
+/* The frame behind a frame object. */
+static inline const struct frame *
+frame_of_object(PyObject *frame_object)
+{
+    struct object {                     /* struct _frame (pycore_frame.h) */
+        PyObject_HEAD
+        PyFrameObject *back;
+        const struct frame *frame;
+    };
+    return ((const struct object *)frame_object)->frame;
+}
+
 #endif

@@ -149,8 +149,7 @@ gc_types(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
         }
         classes.items[at].count++;
         if (sizes) {
-            classes.items[at].bytes +=
-                sizer_measure(&classes.items[at].sizer, objects.items[i]);
+            classes.items[at].bytes += sizer_measure(&classes.items[at].sizer, objects.items[i]);
         }
     }
     for (size_t i = 0; i < classes.count; i++) {
@@ -160,8 +159,8 @@ gc_types(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
     list = failed ? PyErr_NoMemory() : PyList_New((Py_ssize_t)classes.count);
     for (size_t i = 0; list != NULL && i < classes.count; i++) {
         const struct class_count *found = &classes.items[i];
-        PyObject *row = Py_BuildValue("Onn", found->type, (Py_ssize_t)found->count,
-                                      (Py_ssize_t)found->bytes);
+        PyObject *row =
+            Py_BuildValue("Onn", found->type, (Py_ssize_t)found->count, (Py_ssize_t)found->bytes);
         if (row == NULL) {
             Py_CLEAR(list);
             break;
@@ -514,8 +513,7 @@ ids_added(PyObject *Py_UNUSED(module), PyObject *args)
 }
 
 PyMethodDef counting_methods[] = {
-    {"gc_types", (PyCFunction)(void (*)(void))gc_types, METH_VARARGS | METH_KEYWORDS,
-     gc_types_doc},
+    {"gc_types", (PyCFunction)(void (*)(void))gc_types, METH_VARARGS | METH_KEYWORDS, gc_types_doc},
     {"gc_objects", gc_objects, METH_VARARGS, gc_objects_doc},
     {"gc_at", gc_at, METH_O, gc_at_doc},
     {"gc_unreferenced", gc_unreferenced, METH_VARARGS, gc_unreferenced_doc},

@@ -131,14 +131,40 @@ slot_object(uintptr_t slot)
 }
 
 int
+stacks_visit_slots(const struct frame *frame,
+                   int (*visit)(PyObject *object, PyObject *name, void *arg), void *arg)
+{
+    const PyCodeObject *code = borrow_code(frame);
+    const uintptr_t *slots = (const uintptr_t *)(frame + 1);
+    PyObject *names = code != NULL ? code->co_localsplusnames : NULL;
+    int status = 0;
+    for (Py_ssize_t i = 0; names != NULL && i < PyTuple_GET_SIZE(names) && status == 0; i++) {
+        PyObject *object = slot_object(slots[i]);
+        if (object != NULL) {
+            status = visit(object, PyTuple_GET_ITEM(names, i), arg);
+        }
+    }
+    return status;
+}
+
+struct slot_visitor {
+    struct graph *graph;
+    int (*visit)(PyObject *object, graph_text name, void *arg);
+    void *arg;
+};
+
+static int
+visit_slot(PyObject *object, PyObject *name, void *arg)
+{
+    const struct slot_visitor *self = arg;
+    return self->visit(object, stacks_add_text(self->graph, name), self->arg);
+}
+
+int
 stacks_visit(const struct frame *frame, struct graph *graph,
              int (*visit)(PyObject *object, graph_text name, void *arg), void *arg)
 {
-    PyCodeObject *code = borrow_code(frame);
-    const uintptr_t *slots = (const uintptr_t *)(frame + 1);
-    PyObject *names = code->co_localsplusnames;
-    Py_ssize_t count = PyTuple_GET_SIZE(names);
-    int status = visit((PyObject *)code, graph_add_ascii(graph, "code"), arg);
+    int status = visit((PyObject *)borrow_code(frame), graph_add_ascii(graph, "code"), arg);
     PyObject *function = slot_object((uintptr_t)frame->function);
     if (status == 0 && function != NULL) {
         status = visit(function, graph_add_ascii(graph, "function"), arg);
@@ -146,11 +172,9 @@ stacks_visit(const struct frame *frame, struct graph *graph,
     if (status == 0 && frame->locals != NULL) {
         status = visit(frame->locals, graph_add_ascii(graph, "locals"), arg);
     }
-    for (Py_ssize_t i = 0; i < count && status == 0; i++) {
-        PyObject *object = slot_object(slots[i]);
-        if (object != NULL) {
-            status = visit(object, stacks_add_text(graph, PyTuple_GET_ITEM(names, i)), arg);
-        }
+    struct slot_visitor visitor = {graph, visit, arg};
+    if (status == 0) {
+        status = stacks_visit_slots(frame, visit_slot, &visitor);
     }
     return graph->texts.failed ? -1 : status;
 }

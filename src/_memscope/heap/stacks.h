@@ -29,6 +29,11 @@ void stacks_release(struct stacks *self);
 int stacks_visit(const struct frame *frame, struct graph *graph,
                  int (*visit)(PyObject *object, graph_text name, void *arg), void *arg);
 
+/* Calls `visit` for each variable of a frame that is set, with its name, a borrowed str,
+ * until one returns non-zero; returns that. */
+int stacks_visit_slots(const struct frame *frame,
+                       int (*visit)(PyObject *object, PyObject *name, void *arg), void *arg);
+
 /* Adds a str to the texts of the graph; 0, the empty text, if it is none. */
 graph_text stacks_add_text(struct graph *graph, PyObject *unicode);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/object_layout.h"
 #include "heap/enumerate.h"
 #include "heap/sizes.h"
 #include "heap/stacks.h"
@@ -16,6 +17,7 @@
 
 #define AHEAD 12            /* nodes between fetching an object and looking at it */
 #define BATCH 512           /* references put aside before they are looked up */
+#define CACHE_LINE 64
 #define HIDDEN UINT32_MAX   /* in the map: an object that is left out */
 
 #if defined(__GNUC__)
@@ -310,11 +312,16 @@ fetch(const struct graph *graph, uint32_t node)
     }
     if (node + AHEAD / 2 < graph->count) {
         PyObject *object = (PyObject *)(uintptr_t)graph->address[node + AHEAD / 2];
-        if (Py_IS_TYPE(object, &PyDict_Type)) {
+        const PyTypeObject *type = Py_TYPE(object);
+        if (type == &PyDict_Type) {
             PREFETCH(((PyDictObject *)object)->ma_keys);
+            PREFETCH((const char *)((PyDictObject *)object)->ma_keys + CACHE_LINE);
         }
-        else if (Py_IS_TYPE(object, &PyList_Type)) {
+        else if (type == &PyList_Type) {
             PREFETCH(((PyListObject *)object)->ob_item);
+        }
+        else if (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) {
+            PREFETCH(object_values_hint(object));
         }
     }
 }

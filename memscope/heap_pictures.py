@@ -1,0 +1,90 @@
+"""The surroundings of an object as a picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memscope.heap_drawing import Fold
+from memscope.heap_nodes import MODULE, is_class, shown
+from memscope.pictures import Edge, Node, Picture
+
+if TYPE_CHECKING:
+    from memscope._memscope import Graph
+    from memscope.heap_drawing import Surroundings
+    from memscope.heap_nodes import NodeNames
+    from memscope.picture_nodes import NodeKind
+
+__all__ = ["picture"]
+
+TYPE = 8
+"""Flag of a node that is a class, as in heap/graph.h."""
+
+
+def picture(graph: Graph, around: Surroundings, names: NodeNames, *, backward: bool) -> Picture:
+    """What holds the objects that *around* starts from (backward), or what they hold."""
+    nodes = [_node(graph, around, names, node) for node in around.depths]
+    edges = []
+    for arrow in around.arrows:
+        kind = "strong"
+        for end in (arrow.source, arrow.target):
+            if isinstance(end, Fold):
+                kind = "more"
+                nodes.append(
+                    Node(
+                        _name(end),
+                        shown(end.type_name),
+                        count=end.count,
+                        kind="more",
+                        depth=around.depths[end.beside] + 1,
+                    )
+                )
+        label = around.label(names, arrow)
+        if kind == "strong" and label == "weak":
+            kind, label = "weak", ""
+        edges.append(
+            Edge(
+                _name(arrow.source),
+                _name(arrow.target),
+                shown(label),
+                "more" if kind == "more" else "weak" if kind == "weak" else "strong",
+                arrow.on_path,
+            )
+        )
+    first = names.type_name(around.start[0]) if around.start else "nothing"
+    many = f" and {len(around.start) - 1:,} more" if len(around.start) > 1 else ""
+    title = f"What holds {first}{many}" if backward else f"What {first}{many} refers to"
+    notes = []
+    if any(edge.emphasised for edge in edges):
+        notes.append("Thick: the shortest path from a root.")
+    if around.is_cut:
+        notes.append(f"More is there: only {len(around.depths):,} objects are drawn.")
+    # One fold may be met from both its ends.
+    return Picture(shown(title), {node.id: node for node in nodes}.values(), edges, notes)
+
+
+def _name(end: int | Fold) -> int | str:
+    return f"{end.beside} {end.type_name} {end.count}" if isinstance(end, Fold) else end
+
+
+def _node(graph: Graph, around: Surroundings, names: NodeNames, node: int) -> Node:
+    depth = around.depths[node]
+    words = shown(names.describe(node))
+    if node < graph.holders:
+        kind: NodeKind = "thread" if graph.holder(node)[0] == "thread" else "frame"
+        title, _, detail = words.partition(" at ") if kind == "frame" else (words, "", "")
+        return Node(node, title, detail, kind=kind, depth=depth)
+    flags, size = graph.node(node)[3], graph.node(node)[2]
+    name = shown(names.type_name(node))
+    kind = "target" if node in around.start else "object"
+    title, detail = name, words
+    if kind == "object" and flags & MODULE:
+        kind, title, detail = "module", words, ""
+    elif kind == "object" and (flags & TYPE or is_class(names.object(node))):
+        kind, title, detail = "class", words, ""
+    elif kind == "object" and name == "function":
+        kind, title, detail = "function", words, ""
+    elif words.startswith(f"{name} "):
+        title, detail = words, ""
+    elif words == name.rpartition(".")[2]:
+        detail = ""
+    return Node(node, title, detail, size=size, kind=kind, site=names.site(node), depth=depth)
