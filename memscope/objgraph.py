@@ -25,7 +25,6 @@ instances, not int, str or bytes.  On Python 3.14 and newer, objects under
 from __future__ import annotations
 
 import gc
-import inspect
 import itertools
 import operator
 import os
@@ -34,7 +33,7 @@ import subprocess
 import sys
 import tempfile
 import types
-from collections import defaultdict
+from collections import defaultdict, deque
 from io import StringIO
 from typing import IO, TYPE_CHECKING, Any
 
@@ -457,7 +456,9 @@ def at_addrs(address_set: Collection[int]) -> list[Any]:
 
 def is_proper_module(obj: object) -> bool:
     """Whether *obj* is a module that is in sys.modules under its own name."""
-    return inspect.ismodule(obj) and obj is sys.modules.get(getattr(obj, "__name__", None))  # type: ignore[arg-type]
+    return _isinstance(obj, types.ModuleType) and obj is sys.modules.get(
+        getattr(obj, "__name__", None)  # type: ignore[arg-type]
+    )
 
 
 def find_ref_chain(
@@ -653,23 +654,25 @@ def show_chain(*chains: Sequence[Any], **kw: Any) -> Any:
     return show_refs(starts, max_depth=max_depth, filter=in_chains, **kw)
 
 
-def _graph_edges(edge_func: EdgeFunction, hide: tuple[object, ...]) -> EdgeFunction:
-    """*edge_func*, answered from one walk of the heap if it is one of gc's own."""
-    if edge_func is not gc.get_referrers and edge_func is not gc.get_referents:
-        return edge_func
-    graph = _memscope.Graph.take(keep=True, hide=hide)
-    end = graph.holders + graph.tracked
+class _Referrers:
+    """gc.get_referrers(), answered from one walk of the heap.
 
-    def referents(obj: Any) -> list[Any]:
+    A class and not a closure: the graph holds all objects there are when it is taken,
+    and a variable that a closure shares is one of them, in which the graph would
+    then hold itself.
+    """
+
+    __slots__ = ("_graph",)
+
+    def __init__(self, graph: _memscope.Graph) -> None:
+        self._graph = graph
+
+    def __call__(self, obj: Any) -> list[Any]:
+        graph = self._graph
         [node] = graph.find([obj])
-        return graph.objects(graph.referents(node)) if node >= 0 else []
-
-    def referrers(obj: Any) -> list[Any]:
-        [node] = graph.find([obj])
-        found = graph.referrers(node) if node >= 0 else []
-        return graph.objects([one for one in dict.fromkeys(found) if graph.holders <= one < end])
-
-    return referrers if edge_func is gc.get_referrers else referents
+        found = dict.fromkeys(graph.referrers(node)) if node >= 0 else ()
+        end = graph.holders + graph.tracked
+        return graph.objects([one for one in found if graph.holders <= one < end])
 
 
 def _show_graph(
@@ -698,8 +701,10 @@ def _show_graph(
     if collect:
         gc.collect()
     ignore = {*extra_ignore, id(objs), id(extra_ignore)}
-    edges = _graph_edges(edge_func, (objs, extra_ignore, ignore))
-    kept = edges is not edge_func
+    kept = edge_func is gc.get_referrers
+    if kept:
+        hide = (objs, extra_ignore, ignore)
+        edge_func = _Referrers(_memscope.Graph.take(keep=True, hide=hide))
     in_notebook = IS_INTERACTIVE and not filename and not output
     dot_filename = filename if filename and filename.endswith(".dot") else None
     if output:
@@ -715,14 +720,14 @@ def _show_graph(
         nodes = _write_graph(
             out,
             objs,
-            edges,
+            edge_func,
             swap_source_target,
             max_depth,
             ignore,
             filter,
             too_many,
             highlight,
-            lambda obj: _obj_label(obj, extra_info, refcounts, shortnames, 5 + kept),
+            lambda obj: _obj_label(obj, extra_info, refcounts, shortnames, 6 + kept),
             shortnames,
             cull_func,
             extra_node_attrs,
@@ -768,14 +773,15 @@ def _write_graph(
     for obj in objs:
         out.write(f"  {_obj_node_id(obj)}[fontcolor=red];\n")
         depths[id(obj)] = 0
-    queue = list(objs)
+    queue = deque(objs)
     nodes = 0
-    for target in queue:  # grows while it is gone through
+    while queue:
+        target = queue.popleft()
         nodes += 1
         depth, node = depths[id(target)], _obj_node_id(target)
         out.write(f'  {node}[label="{label(target)}"{_obj_attrs(target, extra_node_attrs)}];\n')
         hue, saturation, value = _gradient((0, 0, 1), (0, 0, 0.3), depth, max_depth)
-        if inspect.ismodule(target):
+        if _isinstance(target, types.ModuleType):
             hue, saturation = 0.3, 1
         if highlight and highlight(target):
             hue, saturation, value = 0.6, 0.6, 0.5 + value * 0.5

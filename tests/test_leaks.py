@@ -227,7 +227,7 @@ GRAPH_CALLS: dict[str, Callable[[], object]] = {
     "Graph.take in a cycle": lambda: vars(Thing()).update(graph=take(keep=True)),
     "Graph.from_pairs": lambda: _memscope.Graph.from_pairs(9, [(0, 1), (1, 8)], [0]),
     "Graph.from_pairs of nonsense": lambda: [
-        raises(lambda bad=bad: _memscope.Graph.from_pairs(*bad), TypeError, ValueError)  # type: ignore[misc]
+        raises(lambda bad=bad: _memscope.Graph.from_pairs(*bad), TypeError, LookupError, ValueError)  # type: ignore[misc]
         for bad in ((2, [(0, 2)]), (2, [5]), (2, [(1,)]), (2, 5), (2, [], [7]), (2, [], 5))
     ],
     "Graph.holders": lambda: graph().holders,
@@ -287,6 +287,7 @@ COUNTING_CALLS: dict[str, Callable[[], object]] = {
     "edge_names": lambda: _memscope.edge_names(HELD, HELD[0]),
     "referents": lambda: _memscope.referents(HELD),
     "size_of": lambda: _memscope.size_of(HELD),
+    "layout_verified": _memscope.layout_verified,
     "gc_types": lambda: _memscope.gc_types(sizes=True),
     "gc_types of a list": lambda: _memscope.gc_types(HELD),
     "gc_types of nonsense": lambda: raises(lambda: _memscope.gc_types(5)),  # type: ignore[arg-type]

@@ -16,7 +16,8 @@ module_exec(PyObject *module)
         return -1;
     }
     if (PyModule_AddFunctions(module, counting_methods) < 0
-        || PyModule_AddFunctions(module, names_methods) < 0) {
+        || PyModule_AddFunctions(module, names_methods) < 0
+        || PyModule_AddFunctions(module, one_object_methods) < 0) {
         return -1;
     }
     state->graph_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &graph_spec, NULL);

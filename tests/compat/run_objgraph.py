@@ -43,8 +43,8 @@ def keep(suite):
 result = unittest.TextTestRunner(verbosity=1).run(keep(tests.test_suite()))
 for test, reason in result.skipped:
     print(f"skipped by objgraph itself: {test.id()}: {reason}")
-print(f"objgraph's tests: {result.testsRun} run, {len(result.failures) + len(result.errors)} failed, "
-      f"{len(result.skipped)} skipped")
+failed = len(result.failures) + len(result.errors)
+print(f"objgraph's tests: {result.testsRun} run, {failed} failed, {len(result.skipped)} skipped")
 sys.exit(not result.wasSuccessful())
 """
 

@@ -8,6 +8,7 @@
 struct module_state {
     PyTypeObject *columns_type;
     PyTypeObject *graph_type;
+    int layout_is_tried, layout_is_right;       /* layout_is_verified */
 };
 
 static inline struct module_state *
@@ -26,8 +27,13 @@ PyObject *columns_new(struct module_state *state, struct snapshot *snapshot);
 PyObject *columns_frames(const struct tracebacks *tracebacks, uint32_t traceback, PyObject **total);
 
 /* Functions of the module: tracing.c; counting.c, what the collector tracks,
- * counted and listed; names.c, by what name one object refers to another. */
-extern PyMethodDef tracing_methods[], counting_methods[], names_methods[];
+ * counted and listed; names.c, by what name one object refers to another;
+ * one_object.c, its references and size. */
+extern PyMethodDef tracing_methods[], counting_methods[], names_methods[], one_object_methods[];
+
+/* Whether base/object_layout.h is right about this process; tried at the first call, on an
+ * instance made for it (one_object.c).  May run the collector.  Raises nothing: 0 then. */
+int layout_is_verified(PyObject *module);
 
 /* graph.c: the object graph as a type. */
 extern PyType_Spec graph_spec;

@@ -7,10 +7,8 @@
 #include <string.h>
 
 #include "base/frame_layout.h"
-#include "base/mem.h"
 #include "base/object_layout.h"
 #include "bind/bind.h"
-#include "heap/sizes.h"
 #include "heap/stacks.h"
 #include "heap/visit.h"
 
@@ -29,6 +27,7 @@ struct name {
 
 struct names {
     const PyObject *target;
+    int layout_is_verified;
     struct name items[MOST_NAMES];
     size_t count;
 };
@@ -70,11 +69,11 @@ name_inline_values(struct names *self, PyObject *source)
 
 /* The dict of an instance whose class keeps a pointer to it, without making one. */
 static PyObject *
-borrow_dict(PyObject *source)
+borrow_dict(const struct names *self, PyObject *source)
 {
     PyTypeObject *type = Py_TYPE(source);
     if (PyType_HasFeature(type, Py_TPFLAGS_MANAGED_DICT)) {
-        return object_managed_dict(source);
+        return self->layout_is_verified ? object_managed_dict(source) : NULL;
     }
     Py_ssize_t offset = type->tp_dictoffset;
     if (offset < 0) {
@@ -91,15 +90,29 @@ static void
 name_instance(struct names *self, PyObject *source)
 {
     check(self, Py_TYPE(source), "type", "__class__");
-    if (PyType_HasFeature(Py_TYPE(source), Py_TPFLAGS_MANAGED_DICT)) {
+    if (self->layout_is_verified && PyType_HasFeature(Py_TYPE(source), Py_TPFLAGS_MANAGED_DICT)) {
         name_inline_values(self, source);
     }
     if (!PyType_Check(source) && Py_TYPE(source)->tp_dictoffset != 0) {
-        check(self, borrow_dict(source), "dict", "__dict__");
+        check(self, borrow_dict(self, source), "dict", "__dict__");
     }
 }
 
-/* Slots, and fields of classes in C that are declared as members. */
+/* Whether a reference has been named so already. */
+static int
+has_text(const struct names *self, PyObject *text)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        if (self->items[i].text != NULL && PyUnicode_CheckExact(text)
+            && PyUnicode_CompareWithASCIIString(text, self->items[i].text) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Slots, and fields of classes in C that are declared as members.  Of some of those it
+ * depends on the version whether they are: they are named above already. */
 static void
 name_members(struct names *self, PyObject *source)
 {
@@ -111,13 +124,14 @@ name_members(struct names *self, PyObject *source)
         PyObject *key, *value;
         Py_ssize_t position = 0;
         while (dict != NULL && PyDict_Next(dict, &position, &key, &value)) {
-            if (!Py_IS_TYPE(value, &PyMemberDescr_Type)
+            if (!Py_IS_TYPE(value, &PyMemberDescr_Type) || !PyUnicode_CheckExact(key)
                 || !PyType_IsSubtype(Py_TYPE(source), PyDescr_TYPE(value))) {
                 continue;
             }
             const PyMemberDef *member = ((PyMemberDescrObject *)value)->d_member;
             if ((member->type == OBJECT || member->type == OBJECT_EX)
-                && *(PyObject **)((char *)source + member->offset) == self->target) {
+                && *(PyObject **)((char *)source + member->offset) == self->target
+                && !has_text(self, key)) {
                 add(self, (struct name){.kind = "slot", .object = key});
             }
         }
@@ -297,7 +311,7 @@ find_names(struct names *self, PyObject *source)
     }
     else if (PyWeakref_Check(source)) {
         check(self, ((PyWeakReference *)source)->wr_object, "weak", NULL);
-        check(self, ((PyWeakReference *)source)->wr_callback, "callback", NULL);
+        check(self, ((PyWeakReference *)source)->wr_callback, "callback", "__callback__");
     }
     else if (PyTraceBack_Check(source)) {
         ATTRIBUTE(((PyTracebackObject *)source)->tb_next, "tb_next");
@@ -330,17 +344,17 @@ PyDoc_STRVAR(edge_names_doc,
 "\n"
 "Every name by which *source* refers to *target*, as (kind, name):\n"
 "\n"
-"    attribute, slot, dict, type, cell    str\n"
+"    attribute, slot, dict, type, cell, callback    str\n"
 "    local                                str: a variable of a generator or a frame\n"
 "    key                                  the key of a dict whose value it is\n"
 "    index                                int: of a list or tuple\n"
-"    key itself, item, awaiting, weak, callback    None\n"
+"    key itself, item, awaiting, weak     None\n"
 "\n"
 "Empty if none is known.  Runs no Python code and makes nothing in *source*.  Raises\n"
 "MemoryError.  Cost: one pass over *source*.");
 
 static PyObject *
-edge_names(PyObject *Py_UNUSED(module), PyObject *args)
+edge_names(PyObject *module, PyObject *args)
 {
     PyObject *source, *target;
     if (!PyArg_ParseTuple(args, "OO:edge_names", &source, &target)) {
@@ -348,6 +362,7 @@ edge_names(PyObject *Py_UNUSED(module), PyObject *args)
     }
     struct names names;
     names.target = target;
+    names.layout_is_verified = layout_is_verified(module);
     names.count = 0;
     find_names(&names, source);
     PyObject *list = PyList_New((Py_ssize_t)names.count);
@@ -364,68 +379,7 @@ edge_names(PyObject *Py_UNUSED(module), PyObject *args)
     return list;
 }
 
-struct found {
-    PyObject **items;
-    size_t count, capacity;
-};
-
-static int
-add_referent(PyObject *object, void *arg)
-{
-    struct found *self = arg;
-    if (self->count == self->capacity
-        && mem_grow((void **)&self->items, &self->capacity, self->count + 1, sizeof *self->items)
-               < 0) {
-        return -1;
-    }
-    self->items[self->count++] = Py_NewRef(object);
-    return 0;
-}
-
-PyDoc_STRVAR(referents_doc,
-"referents($module, obj, /)\n"
-"--\n"
-"\n"
-"What an object refers to, as a graph has it: gc.get_referents(), the str keys of a\n"
-"dict, what a code object and a built-in class hold, and the dict of an instance.\n"
-"\n"
-"Raises MemoryError.");
-
-static PyObject *
-referents(PyObject *Py_UNUSED(module), PyObject *object)
-{
-    struct found found = {0};
-    int failed = object_visit(object, add_referent, &found) != 0;
-    PyObject *list = failed ? PyErr_NoMemory() : PyList_New((Py_ssize_t)found.count);
-    for (size_t i = 0; i < found.count; i++) {
-        if (list != NULL) {
-            PyList_SET_ITEM(list, (Py_ssize_t)i, found.items[i]);
-        }
-        else {
-            Py_DECREF(found.items[i]);
-        }
-    }
-    mem_free(found.items);
-    return list;
-}
-
-PyDoc_STRVAR(size_of_doc,
-"size_of($module, obj, /)\n"
-"--\n"
-"\n"
-"Bytes of an object, as sys.getsizeof(), without running Python code: a __sizeof__ of\n"
-"the program is passed over.");
-
-static PyObject *
-size_of(PyObject *Py_UNUSED(module), PyObject *object)
-{
-    struct sizer sizer = sizer_of(Py_TYPE(object));
-    return PyLong_FromSize_t(sizer_measure(&sizer, object));
-}
-
 PyMethodDef names_methods[] = {
     {"edge_names", edge_names, METH_VARARGS, edge_names_doc},
-    {"referents", referents, METH_O, referents_doc},
-    {"size_of", size_of, METH_O, size_of_doc},
     {NULL, NULL, 0, NULL},
 };
