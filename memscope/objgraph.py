@@ -727,7 +727,7 @@ def _show_graph(
             filter,
             too_many,
             highlight,
-            lambda obj: _obj_label(obj, extra_info, refcounts, shortnames, 6 + kept),
+            lambda obj: _obj_label(obj, extra_info, refcounts, shortnames, 5 + kept),
             shortnames,
             cull_func,
             extra_node_attrs,
@@ -773,6 +773,7 @@ def _write_graph(
     for obj in objs:
         out.write(f"  {_obj_node_id(obj)}[fontcolor=red];\n")
         depths[id(obj)] = 0
+        del obj  # it would count as a reference
     queue = deque(objs)
     nodes = 0
     while queue:

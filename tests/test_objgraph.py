@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import io
+import re
 import sys
 import types
 from collections import Counter
@@ -346,7 +347,10 @@ def test_pictures_are_those_of_objgraph(module: Any) -> None:
         options = {"max_depth": depth, "refcounts": sys.version_info < (3, 14), "too_many": 4}
         getattr(objgraph, name)([module.cache], output=ours, **options)
         getattr(original, name)([module.cache], output=theirs, **options)
-        assert ours.getvalue() == theirs.getvalue()
+        counts_of_atoms = r'(?<=label="(?:int|str)) \[\d+\]'  # anybody may share those
+        assert re.sub(counts_of_atoms, "", ours.getvalue()) == re.sub(
+            counts_of_atoms, "", theirs.getvalue()
+        )
 
 
 def test_attributes_have_their_names() -> None:
