@@ -14,7 +14,6 @@ program runs, no ``__dict__`` is made.
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from _thread import get_ident
 from fnmatch import fnmatchcase
@@ -22,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from memscope._memscope import Graph
 from memscope.heap_nodes import (
+    OWN_FOLDER,
     NodeNames,
     class_name,
     full_name,
@@ -63,8 +63,6 @@ __all__ = [
     "TypeRows",
     "take_heap_snapshot",
 ]
-
-OWN_FOLDER = os.path.dirname(__file__) + os.sep
 
 MOST_CONTAINERS = 20
 """Containers that grew that a comparison names: each is a search for a path."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from memscope.heap_nodes import MODULE, MOST_NAMES, full_name, global_name, shown
+from memscope.heap_nodes import MODULE, MOST_NAMES, TYPE, full_name, global_name, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,8 +70,9 @@ class Surroundings:
         self.path_edges = {pair for path in whole for pair in pairwise(path)}
         self._wanted = {node for path in whole for node in path}
         self._near: dict[int, list[int]] = {}
-        self._cut = False
+        self._cut = self._goes_on = False
         self._depth = depth
+        self._types = [full_name(module, name) for module, name, *_ in graph.types()]
         self._search(most)
         self.arrows = list(dict.fromkeys(self._arrows()))
 
@@ -84,6 +85,11 @@ class Surroundings:
     def is_cut(self) -> bool:
         """Whether *most* nodes were not enough."""
         return self._cut
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there are references farther than *depth*."""
+        return self._goes_on
 
     def _neighbours(self, node: int) -> list[int]:
         graph = self._graph
@@ -126,7 +132,8 @@ class Surroundings:
         graph = self._graph
         if node < graph.holders:
             return self._backward and graph.holder(node)[0] == "thread"
-        return self._is_module(node) and node not in self.start
+        last = MODULE if self._backward else MODULE | TYPE
+        return bool(graph.node(node)[3] & last) and node not in self.start
 
     def _search(self, most: int) -> None:
         queue = list(self.start)
@@ -140,6 +147,9 @@ class Surroundings:
                 chosen = self._chosen(near)
             else:
                 chosen = [other for other in near if self._on(node, other)]
+                self._goes_on |= any(
+                    other not in self.depths and other not in chosen for other in near
+                )
             for other in chosen:
                 if other in self.depths:
                     continue
@@ -152,32 +162,46 @@ class Surroundings:
     def _on(self, node: int, other: int) -> bool:
         return ((other, node) if self._backward else (node, other)) in self.path_edges
 
-    def _kind(self, node: int) -> int:
-        return -1 if node < self._graph.holders else self._graph.node(node)[1]
+    def _kind(self, node: int) -> str:
+        """What a reader can tell apart: classes of one name look alike."""
+        if node < self._graph.holders:
+            return "thread or frame"
+        return self._types[self._graph.node(node)[1]]
 
     def _chosen(self, near: Sequence[int]) -> list[int]:
-        """The first of each class, as many as fit, and what is on a path."""
-        first: dict[int, int] = {}
-        for node in near:
-            first.setdefault(self._kind(node), node)
+        """What is on a path, and the first of each other class, as many as fit.
+
+        Who would be the only one left out of a class is drawn as well: to say that one
+        is missing takes the same room.
+        """
         wanted = [node for node in near if node in self._wanted]
         kinds = {self._kind(node) for node in wanted}
-        room = max(self._width - len(wanted), 0)
-        return wanted + [node for kind, node in first.items() if kind not in kinds][:room]
+        alike: dict[str, list[int]] = {}
+        for node in near:
+            if node not in self._wanted:
+                alike.setdefault(self._kind(node), []).append(node)
+        chosen: list[int] = []
+        for kind, group in alike.items():
+            keep = 0 if kind in kinds else 1
+            chosen += group if len(group) == keep + 1 else group[:keep]
+        return wanted + chosen[: max(self._width - len(wanted), 0)]
 
     def _arrows(self) -> Iterator[Arrow]:
-        types = [full_name(module, name) for module, name, *_ in self._graph.types()]
         for node, distance in self.depths.items():
-            folded: dict[int, int] = {}
+            folded: dict[str, int] = {}
             for other in self._near.get(node, ()):
                 if other in self.depths:
                     yield self._arrow(node, other, self._on(node, other))
                 elif distance < self._depth:
                     kind = self._kind(other)
                     folded[kind] = folded.get(kind, 0) + 1
+            if len(folded) > self._width:
+                most = sorted(folded, key=lambda kind: -folded[kind])[: self._width]
+                kept = {kind: folded[kind] for kind in most if folded[kind] > 1}
+                others = f"objects of {len(folded) - len(kept):,} other classes"
+                folded = {**kept, others: sum(folded.values()) - sum(kept.values())}
             for kind, count in folded.items():
-                name = "thread or frame" if kind < 0 else types[kind]
-                yield self._arrow(node, Fold(node, name, count), False)
+                yield self._arrow(node, Fold(node, kind, count), False)
 
     def tree(self, names: NodeNames) -> str:
         """As indented lines: below each node what holds it, or what it holds."""

@@ -7,6 +7,7 @@ object that is gone, the graph's own columns tell the class.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from typing import TYPE_CHECKING
@@ -25,7 +26,9 @@ __all__ = [
     "GONE",
     "MODULE",
     "MOST_NAMES",
+    "OWN_FOLDER",
     "SURPLUS",
+    "TYPE",
     "NodeNames",
     "class_name",
     "full_name",
@@ -35,8 +38,10 @@ __all__ = [
     "thread_names",
 ]
 
-MODULE, SURPLUS = 4, 32
+MODULE, TYPE, SURPLUS = 4, 8, 32
 """Flags of a node, as in heap/graph.h."""
+
+OWN_FOLDER = os.path.dirname(__file__) + os.sep
 
 GONE = object()
 """Stands for an object that is no more."""
@@ -143,12 +148,18 @@ class NodeNames:
         return naming.edge_texts(holder, held)
 
     def site(self, node: int) -> str:
-        """Where the object was allocated, "app.py:85"; "" if that was not traced."""
+        """Where the object was allocated, "app.py:85"; "" if that was not traced.
+
+        Nor if it was in memscope: then the block is one that memscope let go of, and the
+        program got it from a free list, where tracing does not see it.
+        """
         obj = self.object(node)
         found = None if obj is GONE else _memscope.get_object_traceback(obj)
         if found is None:
             return ""
         filename, lineno = found[0][0]
+        if filename.startswith(OWN_FOLDER):
+            return ""
         return f"{self._sources.shown(filename)}:{lineno}"
 
 

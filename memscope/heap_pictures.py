@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from memscope.heap_drawing import Fold
-from memscope.heap_nodes import MODULE, is_class, shown
+from memscope.heap_nodes import MODULE, TYPE, is_class, shown
 from memscope.pictures import Edge, Node, Picture
 
 if TYPE_CHECKING:
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from memscope.picture_nodes import NodeKind
 
 __all__ = ["picture"]
-
-TYPE = 8
-"""Flag of a node that is a class, as in heap/graph.h."""
 
 
 def picture(graph: Graph, around: Surroundings, names: NodeNames, *, backward: bool) -> Picture:
@@ -56,6 +53,10 @@ def picture(graph: Graph, around: Surroundings, names: NodeNames, *, backward: b
     notes = []
     if any(edge.emphasised for edge in edges):
         notes.append("Thick: the shortest path from a root.")
+    if not backward and any(node.kind in ("class", "module") for node in nodes):
+        notes.append("What classes and modules refer to is not drawn.")
+    if around.goes_on:
+        notes.append("References farther away are not drawn: see max_depth.")
     if around.is_cut:
         notes.append(f"More is there: only {len(around.depths):,} objects are drawn.")
     # One fold may be met from both its ends.

@@ -10,14 +10,24 @@ from __future__ import annotations
 import sys
 import types
 from collections import deque
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from memscope import _memscope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["describe", "edge_texts"]
 
 TEXT_MAX = 60
 """Characters of a key worth showing."""
+
+MOST_NAMES = 100
+"""Names of one reference that are looked for."""
+
+KEY_DEPTH = 2
+"""Tuples within tuples of which a key may consist."""
 
 PLAIN = (str, bytes, int, float, complex, bool, type(None))
 SIZED = (dict, list, tuple, set, frozenset, deque, bytearray)
@@ -28,19 +38,47 @@ SUSPENDABLE: tuple[tuple[type, str], ...] = (
     (types.AsyncGeneratorType, "async generator"),
 )
 
+FUTURE_FIELDS = ("_coro", "_fut_waiter", "_result", "_exception", "_loop")
+"""What tasks and futures written in C hold, in their own words."""
+
 namespace_of = type.__dict__["__dict__"].__get__
 mro_of = type.__dict__["__mro__"].__get__
 globals_of: Any = vars(types.ModuleType)["__dict__"].__get__
-qualname_of = type.__dict__["__qualname__"].__get__
+exact = str.__str__
+"""A str as it is, a copy if its class is one of the program's."""
 
 
 def edge_texts(source: object, target: object) -> list[str]:
     """The names by which *source* refers to *target*, as people write them.
 
-    ".attribute", "['key']", "[index]", "key" for a key itself, "__dict__", "local name".
-    Empty if none is known.  Cost: one pass over *source*.
+    ".attribute", "['key']", "[index]", "key" for a key itself, "__dict__", the name of a
+    variable.  Empty if none is known.  Cost: one pass over *source*.
     """
-    return [_text(kind, name) for kind, name in _memscope.edge_names(source, target)]
+    names = [_text(kind, name) for kind, name in _memscope.edge_names(source, target)]
+    return names or list(islice(_names_by_class(source, target), MOST_NAMES))
+
+
+def _names_by_class(source: Any, target: object) -> Iterator[str]:
+    """Of classes written in C that tell what they hold only when asked."""
+    bases = mro_of(type(source))
+    if _has(bases, deque):
+        try:
+            for index, item in enumerate(deque.__iter__(source)):
+                if item is target:
+                    yield f"[{index}]"
+        except RuntimeError:  # another thread changed it meanwhile
+            return
+    owner: dict[str, type] = {}
+    for cls in (_asyncio_class("Future"), _asyncio_class("Task")):
+        if cls is not None and _has(bases, cls):
+            owner.update(dict.fromkeys(namespace_of(cls), cls))
+    for name in FUTURE_FIELDS:
+        if name in owner and _of(owner[name], name, source) is target:
+            yield f".{name}"
+    callbacks = _of(owner["_callbacks"], "_callbacks", source) if owner else None
+    for number, callback in enumerate(callbacks or ()):
+        if any(part is target for part in callback):
+            yield f"callback {number}"
 
 
 def _text(kind: str, name: Any) -> str:
@@ -65,32 +103,32 @@ def describe(obj: Any) -> str:
         name = dict.get(globals_of(obj), "__name__")
         return f"module {name}" if type(name) is str else "module"
     if _has(bases, type):
-        return f"class {qualname_of(obj)}"
+        return f"class {_qualname(obj)}"
     if cls is types.FunctionType:
-        return f"function {_of(cls, '__qualname__', obj)}"
+        return f"function {_qualname(obj, cls)}"
     if cls is types.MethodType:
         function = _of(cls, "__func__", obj)
         if type(function) is types.FunctionType:
-            return f"method {_of(types.FunctionType, '__qualname__', function)}"
+            return f"method {_qualname(function, types.FunctionType)}"
         return "method"
     if cls is types.CodeType:
-        return f"code of {obj.co_qualname}"
+        return f"code of {exact(obj.co_qualname)}"
     for kind, word in SUSPENDABLE:
         if cls is kind:
-            return f"{word} {_of(kind, '__qualname__', obj)}"
+            return f"{word} {_qualname(obj, kind)}"
     for base in SIZED:
         if cls is base:
             return f"{base.__name__} of {base.__len__(obj):,}"
-    return _named_by_library(obj, bases) or str(qualname_of(cls))
+    return _named_by_library(obj, bases) or _qualname(cls)
 
 
 def _named_by_library(obj: Any, bases: tuple[type, ...]) -> str:
     """Tasks and threads have names that say more than their class; "" for all else."""
-    asyncio = sys.modules.get("_asyncio")
-    task = globals_of(asyncio).get("Task") if type(asyncio) is types.ModuleType else None
+    task = _asyncio_class("Task")
     if task is not None and _has(bases, task):
-        return f"task {task.get_name(obj)}"
-    threading = sys.modules.get("threading")
+        name = _of(task, "get_name", obj)()
+        return f"task {name}" if type(name) is str else "task"
+    threading = dict.get(sys.modules, "threading")
     thread = globals_of(threading).get("Thread") if type(threading) is types.ModuleType else None
     if (
         thread is not None
@@ -106,6 +144,17 @@ def _named_by_library(obj: Any, bases: tuple[type, ...]) -> str:
     return ""
 
 
+def _asyncio_class(name: str) -> type | None:
+    """Task or Future of asyncio in C, if it was imported."""
+    module = dict.get(sys.modules, "_asyncio")
+    cls = dict.get(globals_of(module), name) if type(module) is types.ModuleType else None
+    return cls if type(cls) is type else None
+
+
+def _qualname(obj: object, cls: type = type) -> str:
+    return exact(_of(cls, "__qualname__", obj))
+
+
 def _of(cls: type, name: str, obj: object) -> Any:
     """An attribute that a class of the interpreter defines."""
     return namespace_of(cls)[name].__get__(obj)
@@ -115,14 +164,15 @@ def _has(bases: tuple[type, ...], wanted: type) -> bool:
     return any(base is wanted for base in bases)
 
 
-def _key_text(key: Any) -> str:
+def _key_text(key: Any, depth: int = KEY_DEPTH) -> str:
     cls = type(key)
-    if cls is tuple and tuple.__len__(key) <= 4:
-        return f"({', '.join(map(_key_text, tuple.__iter__(key)))})"
+    if cls is tuple and depth and len(key) <= 4:
+        parts = [_key_text(part, depth - 1) for part in key]
+        return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
     if any(cls is plain for plain in PLAIN):
         if (cls is str or cls is bytes) and len(key) > TEXT_MAX:
             return f"{key[:TEXT_MAX]!r}..."
         if cls is int and key.bit_length() > 200:
             return "int"
         return repr(key)
-    return f"<{qualname_of(cls)}>"
+    return f"<{_qualname(cls)}>"

@@ -567,7 +567,8 @@ def show_backrefs(
     which to draw, *highlight* which to colour; *extra_ignore* has ids of those to leave
     out.  Of more than *too_many* at one object, the rest is counted.  *extra_info* gives
     a line of text for an object, *extra_node_attrs* Graphviz attributes; *refcounts*
-    shows reference counts.
+    shows reference counts (objgraph's own may be one more or less: it counts references
+    of its own as it goes).
 
     *filename* chooses the format by its ending: ".dot" needs nothing, any other needs
     Graphviz.  *output* is a file to write DOT to instead.  Without either, the picture
@@ -780,7 +781,8 @@ def _write_graph(
         target = queue.popleft()
         nodes += 1
         depth, node = depths[id(target)], _obj_node_id(target)
-        out.write(f'  {node}[label="{label(target)}"{_obj_attrs(target, extra_node_attrs)}];\n')
+        text, attributes = label(target), _obj_attrs(target, extra_node_attrs)
+        out.write(f'  {node}[label="{text}"{attributes}];\n')
         hue, saturation, value = _gradient((0, 0, 1), (0, 0, 0.3), depth, max_depth)
         if _isinstance(target, types.ModuleType):
             hue, saturation = 0.3, 1
@@ -811,6 +813,7 @@ def _write_graph(
                 depths[id(other)] = depth + 1
                 queue.append(other)
             drawn += 1
+            del other, ends
         if skipped:
             colour = _gradient((0, 1, 1), (0, 1, 0.3), depth + 1, max_depth)
             more = f"too_many_{node}"

@@ -467,6 +467,42 @@ def test_a_hub_is_folded(module: Any) -> None:
     assert len(out.getvalue().splitlines()) < 30
 
 
+@pytest.mark.parametrize("classes", [1, 3, 300])
+def test_a_picture_counts_everybody(module: Any, tmp_path: Any, classes: int) -> None:
+    """Classes of one name too: they look alike, but none of their objects is lost."""
+    hub = Slotted()
+    module.holders = [type(f"Holder{n % classes}", (), {})() for n in range(300)]
+    for holder in module.holders:
+        holder.hub = hub
+    target = tmp_path / "hub.json"
+    snapshot = take_heap_snapshot()
+    snapshot.show_backrefs(hub, filename=str(target), max_depth=1, file=io.StringIO())
+    nodes = json.loads(target.read_text())["nodes"]
+    assert len(nodes) < 30
+    around = [node for node in nodes if node["depth"] == 1 and node["kind"] in ("object", "more")]
+    assert sum(node["count"] for node in around) == 300
+
+
+def test_the_only_one_left_out_is_drawn(module: Any) -> None:
+    module.first = [[], []]
+    out = io.StringIO()
+    take_heap_snapshot().show_refs(module.first, file=out)
+    assert "[0]  list of 0" in out.getvalue()
+    assert "[1]  list of 0" in out.getvalue()
+
+
+def test_a_picture_says_what_is_left_out(module: Any, tmp_path: Any) -> None:
+    module.deep = [[[[[Slotted()]]]]]
+    target = tmp_path / "deep.txt"
+    take_heap_snapshot().show_refs(module.deep, filename=str(target), file=io.StringIO())
+    assert "max_depth" in target.read_text()
+    take_heap_snapshot().show_refs(
+        module.deep, filename=str(target), max_depth=9, file=io.StringIO()
+    )
+    assert "max_depth" not in target.read_text()
+    assert "What classes and modules refer to is not drawn" in target.read_text()
+
+
 # -- it looks, and that is all
 
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import types
 import weakref
-from collections import defaultdict, namedtuple
+from collections import defaultdict, deque, namedtuple
 from functools import partial
 from typing import Any
 
@@ -229,6 +229,15 @@ def test_coroutines_and_tasks() -> None:
         assert names(coroutine) == [("local", "held")]
         assert describe(task) == "task the one that leaks"
         assert describe(coroutine).startswith("coroutine test_coroutines_and_tasks")
+        assert edge_texts(task, coroutine) == ["._coro"]
+        assert edge_texts(task, asyncio.get_running_loop()) == ["._loop"]
+        [waiter] = [held for held in gc.get_referents(task) if type(held) is asyncio.Future]
+        assert edge_texts(task, waiter) == ["._fut_waiter"]
+        [wakeup] = [
+            held for held in gc.get_referents(waiter) if callable(held) and held is not type(waiter)
+        ]
+        assert edge_texts(waiter, wakeup) == ["callback 0"]
+        assert edge_texts(wakeup, task) == [".__self__"]
         task.cancel()
 
     asyncio.run(main())
@@ -242,6 +251,8 @@ def test_texts_of_references() -> None:
     assert edge_texts({"k": LEAF, (1, "x"): LEAF}, LEAF) == ["['k']", "[(1, 'x')]"]
     assert edge_texts({"x" * 500: LEAF}, LEAF)[0].endswith("...]")
     assert edge_texts({node: LEAF}, LEAF) == ["[<Node>]"]
+    assert edge_texts({(1,): LEAF, (): LEAF}, LEAF) == ["[(1,)]", "[()]"]
+    assert edge_texts(deque([1, LEAF, LEAF]), LEAF) == ["[1]", "[2]"]
     assert edge_texts(1, LEAF) == []
 
 
@@ -252,7 +263,7 @@ def test_descriptions() -> None:
     assert describe(test_descriptions) == "function test_descriptions"
     assert describe(LEAF) == "Node"
     assert describe(threading.Thread(name="worker 5")) == "thread worker 5"
-    assert describe(Node().__init__).startswith("method-wrapper") or describe(print)
+    assert describe(print) == "builtin_function_or_method"
 
 
 class HostileMeta(type):
@@ -273,10 +284,69 @@ def fail(*args: object) -> Any:
     raise AssertionError("user code ran")
 
 
+class HostileText(str):
+    __slots__ = ()
+    __str__ = __format__ = __repr__ = __eq__ = __hash__ = fail
+
+
+def test_names_that_are_not_plain_str() -> None:
+    def function() -> Any:
+        yield
+
+    function.__qualname__ = HostileText("renamed")
+    named = type("Named", (), {})
+    named.__qualname__ = HostileText("Renamed")
+    running = function()
+    running.__qualname__ = HostileText("running")
+    assert describe(function) == "function renamed"
+    assert describe(running) == "generator running"
+    assert describe(named) == "class Renamed"
+    assert describe(named()) == "Renamed"
+    assert edge_texts({named(): LEAF}, LEAF) == ["[<Renamed>]"]
+    assert {type(describe(obj)) for obj in (function, running, named, named())} == {str}
+
+
+def test_a_key_within_keys() -> None:
+    key: tuple[Any, ...] = (1, 2)
+    for _ in range(6):
+        key = (key, key, key)
+    [text] = edge_texts({key: LEAF}, LEAF)
+    assert len(text) < 200
+
+
+def test_the_layout_is_known() -> None:
+    assert _memscope.layout_verified()
+
+
+def test_a_class_that_was_changed() -> None:
+    one = Node()
+    one.before, one.leaf = 1, LEAF  # type: ignore[attr-defined]
+    other = Inherited()
+    other.leaf = 5  # type: ignore[attr-defined]
+    one.__class__ = Inherited
+    found = names(one) or names(one.__dict__)
+    assert found in ([("attribute", "leaf")], [("key", "leaf")])
+    assert one.leaf is LEAF  # type: ignore[attr-defined]
+
+
+def test_numbers_with_attributes() -> None:
+    class Number(int):
+        pass
+
+    for value in (0, 7, -(10**40)):
+        number = Number(value)
+        number.leaf = LEAF  # type: ignore[attr-defined]
+        namespace = [held for held in _memscope.referents(number) if type(held) is dict]
+        assert names(number) == [("attribute", "leaf")] or (
+            names(number, namespace[0]) == [("dict", "__dict__")]
+            and names(namespace[0]) == [("key", "leaf")]
+        )
+
+
 def test_nothing_of_the_program_is_run() -> None:
     methods = "repr str eq hash len iter getitem contains getattribute getattr call sizeof bool dir"
     namespace = {f"__{name}__": fail for name in methods.split()}
-    hostile = HostileMeta("Hostile", (dict,), {**namespace, "__class__": property(fail)})
+    hostile: Any = HostileMeta("Hostile", (dict,), {**namespace, "__class__": property(fail)})
     thing = dict.__new__(hostile)
     dict.__setitem__(thing, "leaf", LEAF)
     holder = {"thing": thing}

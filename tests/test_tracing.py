@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import memscope
-from memscope import Snapshot, tracing
+from memscope import Snapshot, objgraph, tracing
 from memscope.report import size_text
 
 if TYPE_CHECKING:
@@ -54,8 +54,9 @@ def test_fetching_the_api_starts_nothing(run_python: RunPython) -> None:
 
 def test_names() -> None:
     assert sorted(memscope.__all__) == memscope.__all__
-    own = {"__version__", "doctor", "tracemalloc", "tracing"}
-    assert set(memscope.__all__) - own == set(tracing.__all__)
+    own = {"__version__", "doctor", "heap", "objgraph", "tracemalloc", "tracing"}
+    own |= {"HeapSnapshot", "take_heap_snapshot"}
+    assert set(memscope.__all__) - own == {*tracing.__all__, *objgraph.__all__}
     assert set(memscope.__all__) <= set(dir(memscope))
     for name in tracing.__all__:
         assert getattr(memscope, name) is getattr(tracing, name)

@@ -103,7 +103,9 @@ if [ "$(fact 'all(map(importlib.util.find_spec, ("venv", "ensurepip")))')" = Fal
     missing+=("the venv and ensurepip modules of $python")
     [ "$of_system" = False ] || needed+=("python$version-venv")
 fi
-command -v dot >/dev/null || wanted+=(graphviz)
+if [[ " ${groups[*]} " =~ \ (test|demo)\  ]]; then
+    command -v dot >/dev/null || wanted+=(graphviz)
+fi
 if [[ " ${groups[*]} " == *" test "* ]]; then
     compgen -G '/usr/lib/*/libjemalloc.so.2' >/dev/null || wanted+=(libjemalloc2)
     if [ "$of_system" = True ] && [ "$(fact 'importlib.util.find_spec("test.test_tracemalloc")')" = None ]; then

@@ -88,6 +88,17 @@ pycompat_new_type_dict(PyTypeObject *type)
 #endif
 }
 
+/* A dict, or since 3.15 a frozendict, which is laid out alike. */
+static inline int
+pycompat_is_dict(PyObject *object)
+{
+#if PY_VERSION_HEX >= 0x030F0000
+    return PyAnyDict_Check(object);
+#else
+    return PyDict_Check(object);
+#endif
+}
+
 /* Whether the reference count of an object means nothing. */
 static inline int
 pycompat_is_immortal(PyObject *object)

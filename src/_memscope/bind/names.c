@@ -273,7 +273,7 @@ static void
 find_names(struct names *self, PyObject *source)
 {
     name_instance(self, source);
-    if (PyDict_Check(source)) {
+    if (pycompat_is_dict(source)) {
         name_dict(self, source);
     }
     else if (PyList_Check(source)) {

@@ -89,7 +89,7 @@ object_visit(PyObject *object, visitproc visit, void *arg)
     }
 #endif
     int status = type->tp_traverse(object, visit, arg);
-    if (status == 0 && PyDict_Check(object) && object_dict_hides_keys(object)) {
+    if (status == 0 && pycompat_is_dict(object) && object_dict_hides_keys(object)) {
         status = visit_keys(object, visit, arg);
     }
     return status;
