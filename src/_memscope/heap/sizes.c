@@ -31,9 +31,12 @@ static int
 is_known(const PyTypeObject *type)
 {
     static PyTypeObject *const known[] = {
-        &PyDict_Type,      &PySet_Type,   &PyFrozenSet_Type, &PyList_Type,     &PyUnicode_Type,
-        &PyLong_Type,      &PyType_Type,  &PyCode_Type,      &PyFrame_Type,    &PyGen_Type,
-        &PyByteArray_Type, &PyODict_Type, &PyCoro_Type,      &PyAsyncGen_Type,
+        &PyDict_Type,       &PySet_Type,   &PyFrozenSet_Type, &PyList_Type,     &PyUnicode_Type,
+        &PyLong_Type,       &PyType_Type,  &PyCode_Type,      &PyFrame_Type,    &PyGen_Type,
+        &PyByteArray_Type,  &PyODict_Type, &PyCoro_Type,      &PyAsyncGen_Type,
+#if PY_VERSION_HEX >= 0x030F0000
+        &PyFrozenDict_Type,
+#endif
     };
     static const char *const names[] = {
         "collections.deque",

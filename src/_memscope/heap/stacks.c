@@ -2,6 +2,8 @@
 
 #include "base/mem.h"
 
+#define MOST_FRAMES ((size_t)1 << 20)       /* of a thread; beyond, something is wrong */
+
 graph_text
 stacks_add_text(struct graph *graph, PyObject *unicode)
 {
@@ -82,7 +84,8 @@ add_thread(struct stacks *self, struct graph *graph, const PyThreadState *thread
         return -1;
     }
     holder.kind = GRAPH_FRAME;
-    for (; frame != NULL; frame = skip_marks(frame->previous)) {
+    size_t left = MOST_FRAMES;
+    for (; frame != NULL && left > 0; frame = skip_marks(frame->previous), left--) {
         PyCodeObject *code = borrow_code(frame);
         uintptr_t offset = frame->instruction - (uintptr_t)code->co_code_adaptive;
         int lineno = PyCode_Addr2Line(code, (int)offset);

@@ -44,6 +44,27 @@ visit_keys(PyObject *dict, visitproc visit, void *arg)
     return 0;
 }
 
+struct visitor {
+    visitproc visit;
+    void *arg;
+};
+
+static int
+visit_living(PyObject *object, void *arg)
+{
+    const struct visitor *self = arg;
+    return Py_REFCNT(object) > 0 ? self->visit(object, self->arg) : 0;
+}
+
+/* A module may report objects that it keeps for reuse: _asyncio does of its free list.
+ * They are dead, and who takes and drops a reference to one frees it once more. */
+static int
+visit_module(PyObject *module, visitproc visit, void *arg)
+{
+    struct visitor visitor = {visit, arg};
+    return PyModule_Type.tp_traverse(module, visit_living, &visitor);
+}
+
 #if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
 
 struct comparison {
@@ -80,6 +101,9 @@ object_visit(PyObject *object, visitproc visit, void *arg)
     }
     if (type->tp_is_gc != NULL && !PyObject_IS_GC(object)) {
         return PyType_Check(object) ? visit_static_type((PyTypeObject *)object, visit, arg) : 0;
+    }
+    if (type == &PyModule_Type) {
+        return visit_module(object, visit, arg);
     }
 #if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
     PyObject *dict =

@@ -11,6 +11,8 @@
  *     what a code object holds, and a class that is not on the heap,
  *     on 3.13 the dict of an instance that was asked for it (gh-130327).
  *
+ * Left out are objects that a module keeps for reuse: they are not alive.
+ *
  * Runs no Python code, makes no object.  The caller holds the GIL. */
 int object_visit(PyObject *object, visitproc visit, void *arg);
 
