@@ -212,6 +212,55 @@ def test_variables_of_generators_and_frames() -> None:
     del frame, here
 
 
+def test_only_what_is_awaited_is_called_awaiting() -> None:
+    def inner() -> Any:
+        yield
+
+    def outer() -> Any:
+        held = LEAF
+        yield from inner()
+        del held
+
+    def halfway() -> Any:
+        return [Node(), (yield)]
+
+    running = outer()
+    next(running)
+    called = {
+        type(held): names(running, held)
+        for held in gc.get_referents(running)
+        if type(held) is not str
+    }
+    assert called[types.GeneratorType] == [("awaiting", None)]
+    assert called[Node] == [("local", "held")]
+    awaited = [held for held, found in called.items() if ("awaiting", None) in found]
+    assert awaited == [types.GeneratorType]
+    assert names(running, running.gi_code) == [("attribute", "gi_code")]
+    assert names(running, running.gi_frame) == [("attribute", "gi_frame")]
+    suspended = halfway()
+    next(suspended)
+    [temporary] = [held for held in gc.get_referents(suspended) if type(held) is Node]
+    assert names(suspended, temporary) == []
+
+
+def test_a_generator_keeps_its_frame_unmade() -> None:
+    def generator() -> Any:
+        yield
+
+    running = generator()
+    next(running)
+    names(running)
+    assert not any(type(held) is types.FrameType for held in gc.get_referents(running))
+
+
+def test_a_dead_weak_reference_refers_to_nothing() -> None:
+    node = Node()
+    ref = weakref.ref(node)
+    assert names(ref, node) == [("weak", None)]
+    del node
+    assert names(ref, None) == []
+
+
 def test_coroutines_and_tasks() -> None:
     async def inner() -> None:
         await asyncio.sleep(60)

@@ -31,7 +31,7 @@ objects_open(struct objects *self, PyObject *given)
 {
     *self = (struct objects){0};
     if (given == NULL || given == Py_None) {
-        if (enumerate_tracked(&self->items, &self->count) < 0) {
+        if (enumerate_tracked(&self->items, &self->count, 0) < 0) {
             PyErr_NoMemory();
             return -1;
         }

@@ -153,7 +153,7 @@ mark_tracked(struct liveness_check *self)
 {
     PyObject **tracked;
     size_t count;
-    if (enumerate_tracked(&tracked, &count) < 0) {
+    if (enumerate_tracked(&tracked, &count, 1) < 0) {
         return -1;
     }
     for (size_t i = 0; i < count; i++) {

@@ -1,9 +1,9 @@
 /* By which names one live object refers to another.
  *
- * Looks at memory alone: no attribute is fetched, nothing is compared but addresses,
- * and what an object has made lazily (a dict, a frame) stays unmade.  What is found is
- * referenced first and made into tuples at the end, since making them may start a
- * collection, and with it the program's code. */
+ * Looks at memory alone: no attribute is fetched but of the interpreter's own classes,
+ * nothing is compared but addresses, and what an object has made lazily (a dict, a
+ * frame) stays unmade.  What is found is referenced first and made into tuples at the
+ * end, since making them may start a collection, and with it the program's code. */
 #include <string.h>
 
 #include "base/frame_layout.h"
@@ -182,17 +182,44 @@ name_local(PyObject *object, PyObject *name, void *arg)
     return 0;
 }
 
+/* An attribute that the source's own class computes, without making anything. */
+static void
+check_getter(struct names *self, PyObject *source, const char *attribute, const char *kind,
+             const char *text)
+{
+    PyObject *value = PyObject_GetAttrString(source, attribute);
+    if (value == NULL) {
+        PyErr_Clear();
+    }
+    else if (value != Py_None) {
+        check(self, value, kind, text);
+    }
+    Py_XDECREF(value);
+}
+
+/* Only for the interpreter's own classes, which have no subclasses: their getters are not
+ * the program's.  The one for the frame would make a frame object. */
 static void
 name_generator(struct names *self, PyObject *source)
 {
+    static const struct {
+        const char *code, *frame, *awaited;
+    } kinds[] = {
+        {"gi_code", "gi_frame", "gi_yieldfrom"},
+        {"cr_code", "cr_frame", "cr_await"},
+        {"ag_code", "ag_frame", "ag_await"},
+    };
+    size_t i = PyGen_CheckExact(source) ? 0 : PyCoro_CheckExact(source) ? 1 : 2;
     const struct frame *frame = frame_of_generator(source);
-    size_t before = self->count;
     if (frame != NULL) {
         stacks_visit_slots(frame, name_local, self);
+        ATTRIBUTE(frame->frame_object, kinds[i].frame);
+        check(self, (void *)((uintptr_t)frame->function & ~EXECUTABLE_TAGS), "function", NULL);
     }
-    if (self->count == before && object_visit(source, is_target, self)) {
-        add(self, (struct name){.kind = "awaiting"});
-    }
+    check_getter(self, source, kinds[i].awaited, "awaiting", NULL);
+    check_getter(self, source, kinds[i].code, "attribute", kinds[i].code);
+    check_getter(self, source, "__name__", "attribute", "__name__");
+    check_getter(self, source, "__qualname__", "attribute", "__qualname__");
 }
 
 static void
@@ -224,6 +251,12 @@ name_function(struct names *self, const PyFunctionObject *source)
     ATTRIBUTE(source->func_qualname, "__qualname__");
     ATTRIBUTE(source->func_module, "__module__");
     ATTRIBUTE(source->func_doc, "__doc__");
+#if PY_VERSION_HEX >= 0x030C0000
+    ATTRIBUTE(source->func_typeparams, "__type_params__");
+#endif
+#if PY_VERSION_HEX >= 0x030E0000
+    ATTRIBUTE(source->func_annotate, "__annotate__");
+#endif
 }
 
 static void
@@ -310,7 +343,8 @@ find_names(struct names *self, PyObject *source)
         name_type(self, (PyTypeObject *)source);
     }
     else if (PyWeakref_Check(source)) {
-        check(self, ((PyWeakReference *)source)->wr_object, "weak", NULL);
+        PyObject *referent = ((PyWeakReference *)source)->wr_object;
+        check(self, referent != Py_None ? referent : NULL, "weak", NULL);
         check(self, ((PyWeakReference *)source)->wr_callback, "callback", "__callback__");
     }
     else if (PyTraceBack_Check(source)) {
@@ -348,7 +382,8 @@ PyDoc_STRVAR(edge_names_doc,
 "    local                                str: a variable of a generator or a frame\n"
 "    key                                  the key of a dict whose value it is\n"
 "    index                                int: of a list or tuple\n"
-"    key itself, item, awaiting, weak     None\n"
+"    key itself, item, weak               None\n"
+"    awaiting, function                   None: of a generator\n"
 "\n"
 "Empty if none is known.  Runs no Python code and makes nothing in *source*.  Raises\n"
 "MemoryError.  Cost: one pass over *source*.");

@@ -33,8 +33,9 @@ visit(PyObject *object, void *arg)
 }
 
 static int
-enumerate(struct objects *found)
+enumerate(struct objects *found, int frozen)
 {
+    (void)frozen;
     PyUnstable_GC_VisitObjects(visit, found);
     return found->failed ? -1 : 0;
 }
@@ -267,9 +268,9 @@ walk_places(struct places *self)
 }
 
 static int
-join_places(const struct places *self, struct objects *found)
+join_places(const struct places *self, struct objects *found, int lists)
 {
-    for (int head = 0; head < LISTS; head++) {
+    for (int head = 0; head < lists; head++) {
         for (const struct links *at = next_of(self->heads[head]); at != self->heads[head];) {
             const struct place *place = &self->place[lookup(self, at) - 1];
             size_t count = place->found.count;
@@ -309,7 +310,7 @@ has_one_interpreter(void)
 }
 
 static int
-enumerate(struct objects *found)
+enumerate(struct objects *found, int frozen)
 {
     const struct collector *collector = find_collector();
     if (collector == NULL) {
@@ -328,7 +329,9 @@ enumerate(struct objects *found)
         }
     }
     places.may_split = collector->collecting == 0 && has_one_interpreter();
-    int status = walk_places(&places) < 0 || join_places(&places, found) < 0 ? -1 : 0;
+    int status =
+        walk_places(&places) < 0 || join_places(&places, found, frozen ? LISTS : LISTS - 1) < 0 ? -1
+                                                                                                : 0;
     for (int i = 0; i < places.count; i++) {
         mem_free(places.place[i].found.items);
     }
@@ -338,13 +341,13 @@ enumerate(struct objects *found)
 #endif
 
 int
-enumerate_tracked(PyObject ***objects, size_t *count)
+enumerate_tracked(PyObject ***objects, size_t *count, int frozen)
 {
     struct objects found = {0};
 #if PY_VERSION_HEX < 0x030C0000
     int enabled = PyGC_Disable();       /* 3.11 collects while it allocates */
 #endif
-    int status = enumerate(&found);
+    int status = enumerate(&found, frozen);
 #if PY_VERSION_HEX < 0x030C0000
     if (enabled) {
         PyGC_Enable();

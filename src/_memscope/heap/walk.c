@@ -443,7 +443,7 @@ add_tracked(struct walk *self)
 {
     PyObject **objects = NULL;
     size_t count = 0;
-    if (enumerate_tracked(&objects, &count) < 0) {
+    if (enumerate_tracked(&objects, &count, 1) < 0) {
         self->failed = 1;
         return;
     }
