@@ -8,6 +8,7 @@
 struct module_state {
     PyTypeObject *columns_type;
     PyTypeObject *graph_type;
+    PyTypeObject *join_type;
     int layout_is_tried, layout_is_right;       /* layout_is_verified */
 };
 
@@ -37,6 +38,10 @@ int layout_is_verified(PyObject *module);
 
 /* graph.c: the object graph as a type. */
 extern PyType_Spec graph_spec;
+
+/* A frozen copy of all traces, empty if tracing is off; NULL without memory.  Holding the
+ * GIL; runs no Python code (tracing.c). */
+struct snapshot *tracing_freeze(void);
 
 /* Has the tracer stopped when the main interpreter exits: after that, states of
  * threads vanish, and a hook could be reading their frames.  Nothing in other
