@@ -111,6 +111,14 @@ def _told_once(found: Sequence[Found]) -> list[Found]:
     return kept
 
 
+def _length(obj: Any, other: int) -> int:
+    """Entries of a container, as its base class of the interpreter counts; else *other*."""
+    for base in naming.mro_of(type(obj)):
+        if base in naming.SIZED:
+            return int(base.__len__(obj))
+    return other
+
+
 class Analysis:
     """One report in the making."""
 
@@ -179,7 +187,8 @@ class Analysis:
             if main.entries and self._is_container(pile.holder):
                 return False
         counts = [totals.get(main.name, (0, 0))[0] for totals in self.totals]
-        return 2 * (counts[-1] - counts[0]) >= sum(main.born)
+        added = [max(after - before, 0) for before, after in pairwise(counts)]
+        return grows(added) and 2 * (counts[-1] - counts[0]) >= sum(main.born)
 
     def _judge(self, pile: Pile, main: Kindred) -> Leak | NotALeak:
         entries = self.survivors.members(pile.index, True, SAMPLES)
@@ -271,7 +280,7 @@ class Analysis:
         for at in range(len(way) - 1, max(len(way) - 1 - MOST_AROUND, 0), -1):
             if at == len(way) - 1 or self._is_container(way[at]):
                 edge = (names.edges(way[at - 1], way[at]) or [""])[0]
-                length = self._length(way[at])
+                length = _length(steps[at], self._length(way[at]))
                 bound = noise.bound_of(steps[at], steps[:at], edge, length, adders)
                 if bound:
                     return bound
@@ -331,7 +340,8 @@ class Analysis:
             places = self.join.places(example)
             if not places:
                 continue
-            mine = next((place for place in places if self.sources.is_mine(place[0])), places[0])
+            written = [place for place in places if not place[0].startswith("<")] or places
+            mine = next((one for one in written if self.sources.is_mine(one[0])), written[0])
             site = Site(*mine)
             sites[site] = sites.get(site, 0) + count
         return max(sites, key=lambda site: sites[site], default=None)

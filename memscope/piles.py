@@ -171,7 +171,7 @@ class Pile:
                     or kind.full in TO_BE_CALLED
                     or (entry.full in INTERNAL and not kind.is_wrapper)
                 )
-                and 2 * kind.count >= entry.count
+                and 2 * kind.count >= (entry.entries or entry.count)
             ]
             if inside:
                 return max(inside, key=_rank)
@@ -202,9 +202,9 @@ def grows(born: Sequence[int]) -> bool:
 
 
 def grows_no_more(born: Sequence[int]) -> bool:
-    """Whether the later half of the rounds left less than half of what the earlier half did."""
+    """Whether the later half of the rounds left at most half of what the earlier half did."""
     half = len(born) // 2
-    return half > 0 and sum(born[-half:]) * 2 < sum(born[:half])
+    return half > 0 and sum(born[-half:]) * 2 <= sum(born[:half])
 
 
 def find_piles(

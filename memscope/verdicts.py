@@ -353,6 +353,12 @@ def _callback(scene: Scene) -> Verdict | None:
             (f"atexit has {registered:,} more functions to call than before",),
             "atexit",
         )
+    if len(scene.steps) > 1 and _is_of(scene.steps[-2], ("_asyncio", "Future")):
+        return Verdict(
+            "callback",
+            "callbacks are added to a future that is never done, and never removed",
+            (f"held by {scene.place}",),
+        )
     stack = next((step for step in scene.steps if _is_of(step, *EXIT_STACKS)), None)
     if stack is not None:
         return Verdict(
