@@ -228,7 +228,11 @@ def find_piles(
     for pile in (*piles, *still):
         if pile.holder >= 0:
             pile.way = tuple(survivors.way(pile.holder))
-        _fill(pile, [Group(*row) for row in survivors.groups(pile.index, join)], types)
+        _fill(
+            pile,
+            [Group(*row[:7], tuple(row[7])) for row in survivors.groups(pile.index, join)],
+            types,
+        )
     merged = _merged(graph, [*piles, *still])
     return sorted(
         (pile for pile in merged if grows(pile.born)),
@@ -238,7 +242,6 @@ def find_piles(
 
 def _fill(pile: Pile, groups: Iterable[Group], types: Sequence[Any]) -> None:
     for group in groups:
-        group = group._replace(born=tuple(group.born))
         kind = pile.kinds.get(group.type)
         if kind is None:
             module, qualname, *_ = types[group.type]
