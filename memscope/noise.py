@@ -34,8 +34,7 @@ LABELS = (
     ),
     (r"_abc_(data|impl|cache|negative_cache)", "caches of the class machinery"),
     (
-        r"module (_?struct|locale|gettext|mimetypes|stringprep|zoneinfo\S*|decimal|random|email"
-        + r"|html\S*|string|textwrap|opcode|dis|_?ast|token)\b",
+        r"module (_?struct|locale|gettext|mimetypes|zoneinfo\S*|decimal|email|html\S*|string)\b",
         "a cache of the standard library",
     ),
     (
