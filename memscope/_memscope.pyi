@@ -113,7 +113,16 @@ def referents(obj: object, /) -> list[Any]: ...
 def size_of(obj: object, /) -> int: ...
 def layout_verified() -> bool: ...
 
-# bind/graph.c, bind/graph_paths.c -- the frozen object graph.
+# bind/graph.c, bind/graph_paths.c, bind/graph_file.c -- the frozen object graph.
+
+RawSite: TypeAlias = tuple[str, int, str]
+"""(filename, line number, function)."""
+
+Tell: TypeAlias = Callable[
+    [list[Any], list[Any], list[Any], list[Any]],
+    tuple[list[str], list[str], list[str], list[list[tuple[object, str]]]],
+]
+"""Says what the core cannot: descriptions, texts of keys, and names of references."""
 
 @final
 class Graph:
@@ -132,6 +141,27 @@ class Graph:
     def from_pairs(
         cls, count: int, pairs: Sequence[tuple[int, int]], roots: Sequence[int] = (), /
     ) -> Graph: ...
+    @classmethod
+    def from_bytes(cls, data: Buffer, /) -> Graph: ...
+    def to_bytes(
+        self,
+        tell: Tell | None = None,
+        /,
+        *,
+        named: tuple[type, ...] = (),
+        sized: tuple[type, ...] = (),
+        valued: tuple[type, ...] = (),
+        parted: tuple[type, ...] = (),
+        longest: SupportsIndex = 60,
+        sites: tuple[Buffer, Sequence[RawSite]] | None = None,
+    ) -> bytes: ...
+    def edge_names(
+        self, source: SupportsIndex, target: SupportsIndex, /
+    ) -> list[tuple[str, str | int | None]]: ...
+    def description(self, node: SupportsIndex, /) -> str | int | None: ...
+    def sites(self) -> tuple[bytes, list[RawSite]] | None: ...
+    @property
+    def stored(self) -> bool: ...
     @property
     def holders(self) -> int: ...
     @property

@@ -96,6 +96,22 @@ chunks_finish(struct chunks_writer *self)
 }
 
 static void
+write_string(struct writer *out, const char *string)
+{
+    size_t length = strlen(string);
+    writer_varint(out, length);
+    writer_bytes(out, string, length);
+}
+
+void
+chunks_write_origin(struct writer *out, const struct dump_origin *origin)
+{
+    write_string(out, origin->creator);
+    write_string(out, origin->python);
+    write_string(out, origin->platform);
+}
+
+static void
 read_entry(struct reader *reader, struct chunk *entry)
 {
     const unsigned char *id = reader_bytes(reader, sizeof(entry->id));
