@@ -12,6 +12,7 @@
 #include "heap/visit.h"
 
 #define AHEAD 12                /* objects between fetching one and looking at it */
+#define BEFORE 32               /* bytes in front of one that say where its attributes are */
 
 #if defined(__GNUC__)
 #  define PREFETCH(address) __builtin_prefetch((const void *)(address))
@@ -186,90 +187,81 @@ is_at(const struct graph *graph, const uint32_t *edge, const void *object)
     return graph->address[*edge] == (uintptr_t)object;
 }
 
-/* Whether the entries of a dict are the edges from `values` and `keys` on. */
+/* Whether the first `count` entries of a dict are the edges from `values` and `keys` on. */
 static bool
 has_entries(const struct graph *graph, PyObject *dict, const uint32_t *values,
-            const uint32_t *keys, size_t step)
+            const uint32_t *keys, size_t step, size_t count)
 {
     PyObject *key, *value;
     Py_ssize_t position = 0;
-    while (PyDict_Next(dict, &position, &key, &value)) {
-        if (!is_at(graph, values, value) || !is_at(graph, keys, key)) {
+    for (size_t i = 0; i < count; i++) {
+        if (!PyDict_Next(dict, &position, &key, &value) || !is_at(graph, &values[i * step], value)
+            || !is_at(graph, &keys[i * step], key)) {
             return false;
         }
-        values += step;
-        keys += step;
     }
     return true;
 }
 
-static void
-mark_keys(struct gather *self, const uint32_t *keys, size_t step, size_t count)
+static enum label_form
+find_entries(struct gather *self, PyObject *dict, const uint32_t *edges, size_t length)
 {
-    for (size_t i = 0; i < count; i++) {
+    int kind = object_dict_kind(dict);
+    bool apart = kind == DICT_KEYS_UNICODE;
+    const uint32_t *keys = edges + (apart ? length : 1);
+    size_t step = apart ? 1 : 2;
+    if (kind == DICT_KEYS_SPLIT || !has_entries(self->graph, dict, edges, keys, step, length)) {
+        return LABEL_NOTHING;
+    }
+    for (size_t i = 0; i < length; i++) {
         self->state[keys[i * step]] |= KEY;
     }
-}
-
-static enum label_form
-find_entries(struct gather *self, PyObject *dict, const uint32_t *edges, uint32_t count,
-             uint32_t *start)
-{
-    size_t length = (size_t)PyDict_GET_SIZE(dict);
-    int kind = object_dict_kind(dict);
-    if (kind == DICT_KEYS_SPLIT || 2 * length > count) {
-        return LABEL_NOTHING;
-    }
-    *start = count - 2 * (uint32_t)length;
-    bool apart = kind == DICT_KEYS_UNICODE;
-    const uint32_t *values = edges + *start, *keys = values + (apart ? length : 1);
-    size_t step = apart ? 1 : 2;
-    if (!has_entries(self->graph, dict, values, keys, step)) {
-        return LABEL_NOTHING;
-    }
-    mark_keys(self, keys, step, length);
     return apart ? LABEL_KEYS_APART : LABEL_KEYS_BESIDE;
 }
 
 static enum label_form
-find_items(const struct gather *self, PyObject *object, const uint32_t *edges, uint32_t count,
-           uint32_t *start)
+find_items(const struct gather *self, PyObject *object, const uint32_t *edges, size_t length)
 {
-    size_t length = (size_t)Py_SIZE(object);
     PyObject *const *items = PyList_Check(object) ? ((PyListObject *)object)->ob_item
                                                   : ((PyTupleObject *)object)->ob_item;
-    if (length > count) {
-        return LABEL_NOTHING;
+    bool forth = length <= (size_t)Py_SIZE(object), back = forth;
+    for (size_t i = 0; i < length && (forth || back); i++) {
+        forth = forth && is_at(self->graph, &edges[i], items[i]);
+        back = back && is_at(self->graph, &edges[i], items[length - 1 - i]);
     }
-    *start = count - (uint32_t)length;
-    for (size_t i = 0; i < length; i++) {
-        if (!is_at(self->graph, &edges[*start + i], items[i])) {
-            return LABEL_NOTHING;
-        }
-    }
-    return LABEL_ITEMS;
+    return back ? LABEL_ITEMS_BACK : forth ? LABEL_ITEMS : LABEL_NOTHING;
 }
 
-/* How the last edges of a container are called by their position; LABEL_NOTHING if they are
- * not, or it has changed. */
+/* How the edges of a container from *start on are called by their position; LABEL_NOTHING if
+ * they are not, or it has changed by more than additions. */
 static enum label_form
 find_form(struct gather *self, const struct wanted *wanted, PyObject *object,
           const struct comparison *edges, uint32_t *start)
 {
+    bool unchanged = edges->same && edges->at == edges->count;
+    bool is_dict = wanted->contents == DICT;
+    size_t length = is_dict ? edges->count / 2 : edges->count;
     *start = 0;
-    if (wanted->contents == SEQUENCE && wanted->exact) {
-        return LABEL_ITEMS;     /* as it was then, if it has changed */
+    if (wanted->contents == SET) {
+        return wanted->exact && unchanged ? LABEL_ELEMENTS : LABEL_NOTHING;
     }
-    if (!edges->same || edges->at != edges->count) {
+    if (!wanted->exact && unchanged && wanted->contents != NO_CONTENTS) {
+        /* What the class of the interpreter visits comes last. */
+        length = is_dict ? (size_t)PyDict_GET_SIZE(object) : (size_t)Py_SIZE(object);
+        size_t taken = is_dict ? 2 * length : length;
+        if (taken > edges->count) {
+            return LABEL_NOTHING;
+        }
+        *start = edges->count - (uint32_t)taken;
+    }
+    else if (!wanted->exact || (is_dict && edges->count % 2 != 0)) {
         return LABEL_NOTHING;
     }
     switch (wanted->contents) {
     case DICT:
-        return find_entries(self, object, edges->edges, edges->count, start);
+        return find_entries(self, object, edges->edges + *start, length);
     case SEQUENCE:
-        return find_items(self, object, edges->edges, edges->count, start);
-    case SET:
-        return wanted->exact ? LABEL_ELEMENTS : LABEL_NOTHING;
+        return find_items(self, object, edges->edges + *start, length);
     default:
         return LABEL_NOTHING;
     }
@@ -378,6 +370,7 @@ fetch(const struct gather *self, PyObject *const *objects, size_t count, size_t 
 {
     const struct graph *graph = self->graph;
     if (at + AHEAD < count) {
+        PREFETCH((const char *)objects[at + AHEAD] - BEFORE);
         PREFETCH(objects[at + AHEAD]);
     }
     if (at + AHEAD / 2 < count) {

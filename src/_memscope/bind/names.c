@@ -109,7 +109,10 @@ borrow_dict(const struct names *self, PyObject *source)
 void
 names_of_instance(struct names *self, PyObject *source)
 {
-    add_text(self, Py_TYPE(source), NAME_TYPE, "__class__");
+    /* Of a class that is not on the heap no instance visits it. */
+    if (PyType_HasFeature(Py_TYPE(source), Py_TPFLAGS_HEAPTYPE)) {
+        add_text(self, Py_TYPE(source), NAME_TYPE, "__class__");
+    }
     if (self->layout_is_verified && PyType_HasFeature(Py_TYPE(source), Py_TPFLAGS_MANAGED_DICT)) {
         name_inline_values(self, source);
     }

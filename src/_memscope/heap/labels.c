@@ -194,10 +194,12 @@ tell_contents(const struct telling *self, const struct label_shape *shape)
     case LABEL_KEYS_BESIDE:
         return tell_entries(self, contents, contents + 1, 2, count / 2);
     case LABEL_ITEMS:
+    case LABEL_ITEMS_BACK:
     case LABEL_ELEMENTS:
         for (uint32_t i = 0; i < count && status == 0; i++) {
-            if (contents[i] == self->target) {
-                bool indexed = shape->form == LABEL_ITEMS;
+            uint32_t at = shape->form == LABEL_ITEMS_BACK ? count - 1 - i : i;
+            if (contents[at] == self->target) {
+                bool indexed = shape->form != LABEL_ELEMENTS;
                 struct label label = {indexed ? LABEL_IS_INDEX : LABEL_IS_ELEMENT, i};
                 status = self->visit(label, self->arg);
             }

@@ -22,7 +22,8 @@
 /* How the contents of a container, the edges from `start` to the last, are called. */
 enum label_form {
     LABEL_NOTHING,      /* there are none */
-    LABEL_ITEMS,        /* by index */
+    LABEL_ITEMS,        /* by index, the first first */
+    LABEL_ITEMS_BACK,   /* by index, the last first */
     LABEL_KEYS_APART,   /* n values, then their n keys */
     LABEL_KEYS_BESIDE,  /* each value is followed by its key */
     LABEL_ELEMENTS,     /* all alike */
