@@ -21,7 +21,7 @@ class Workspace:
         self.register()
 
     def register(self) -> None:
-        atexit.register(self.remove)
+        atexit.register(self.remove)  # leaks
 
     def __enter__(self) -> Workspace:
         return self

@@ -39,7 +39,7 @@ _sessions = itertools.count(1)
 
 
 def first_page(session: str, customer: str) -> int:
-    orders = Order.objects.filter(customer=customer).order_by("-number")
+    orders = Order.objects.filter(customer=customer).order_by("-number")  # leaks
     _latest[session] = orders
     return sum(order.number for order in orders)  # leaks
 

@@ -31,7 +31,7 @@ _numbers = itertools.count(1)
 
 def export(number: int, *, detach: bool = False) -> int:
     made = Export(number)  # leaks
-    finalizer = weakref.finalize(_app, made.delete)
+    finalizer = weakref.finalize(_app, made.delete)  # leaks
     count = len(made.rows)
     if detach:
         finalizer()  # deletes now, and is forgotten

@@ -16,7 +16,7 @@ from examples.leaks._expected import Expected
 class Worker:
     def __init__(self, number: int) -> None:
         self.number = number
-        self.channel = Channel(self)
+        self.channel = Channel(self)  # leaks
 
 
 class Channel:

@@ -15,7 +15,7 @@ from examples.leaks._expected import Expected
 class Order:
     def __init__(self, number: int) -> None:
         self.number = number
-        self.lines = [Line(self, number * 10 + line) for line in range(3)]
+        self.lines = [Line(self, number * 10 + line) for line in range(3)]  # leaks
 
 
 class Line:

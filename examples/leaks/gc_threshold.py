@@ -15,7 +15,7 @@ from examples.leaks._expected import Expected
 class PriceList:
     def __init__(self, number: int) -> None:
         self.number = number
-        self.rows = [Row(self, f"product {row}", row * 10) for row in range(10)]
+        self.rows = [Row(self, f"product {row}", row * 10) for row in range(10)]  # leaks
 
 
 class Row:

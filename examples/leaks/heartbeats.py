@@ -27,10 +27,9 @@ _numbers = itertools.count(1)
 
 
 def connect(number: int, *, close: bool = False) -> int:
-    connection = Connection(number)
-    heartbeat = threading.Thread(
-        target=connection.beat, name=f"beat-{number}", daemon=True
-    )  # leaks
+    connection = Connection(number)  # leaks
+    heartbeat = threading.Thread(target=connection.beat, name=f"beat-{number}")  # leaks
+    heartbeat.daemon = True
     heartbeat.start()
     if close:
         connection.closed.set()

@@ -33,7 +33,7 @@ class Payment:
 def pay(number: int) -> bool:
     payment = Payment(number)  # leaks
     hooks = client.event_hooks
-    hooks["response"].append(payment.on_response)
+    hooks["response"].append(payment.on_response)  # leaks
     client.event_hooks = hooks
     return bool(client.post(f"/payments/{number}").json()["paid"])
 

@@ -39,7 +39,7 @@ _numbers = itertools.count(1)
 
 def work() -> None:
     for number in itertools.islice(_numbers, 10):
-        Basket(number).pay()
+        Basket(number).pay()  # leaks
 
 
 def work_fixed() -> None:

@@ -33,7 +33,7 @@ class Upload:
 
 async def handle(number: int, *, remove: bool) -> int:
     upload = Upload(number)  # leaks
-    _shutdown.add_done_callback(upload.abort)
+    _shutdown.add_done_callback(upload.abort)  # leaks
     try:
         return await upload.receive()
     finally:

@@ -24,7 +24,7 @@ def run(number: int, *, restore: bool = False) -> int:
     job = ImportJob(number)  # leaks
     previous = signal.getsignal(signal.SIGUSR1)
 
-    def tell(signum: int, frame: FrameType | None) -> None:
+    def tell(signum: int, frame: FrameType | None) -> None:  # leaks
         print(f"job {job.number}: {job.done} of {len(job.rows)}")
         if callable(previous):
             previous(signum, frame)
