@@ -102,7 +102,7 @@ def prove(program: ModuleType) -> Iterator[str]:
     measured = rises(program.work, measure, ROUNDS)
     if sum(measured) < least * ROUNDS:
         yield f"{unit} rise only by {measured}"
-    if sum(repaired) > sum(measured) / 10:  # caches of the interpreter go on filling for a while
+    if sum(repaired) > sum(measured) / 5:  # caches of the interpreter go on filling for a while
         yield f"repaired, {unit} still rise: {repaired} (else {measured})"
 
 
