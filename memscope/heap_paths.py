@@ -59,6 +59,14 @@ class Path:
     def __len__(self) -> int:
         return len(self.steps)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Path):
+            return NotImplemented
+        return (self.steps, self.count) == (other.steps, other.count)
+
+    def __hash__(self) -> int:
+        return hash((self.steps, self.count))
+
     @property
     def place(self) -> str:
         """The names alone: "module app.cache -> _sessions -> ['k17']"."""
