@@ -109,10 +109,6 @@ def prove(program: ModuleType) -> Iterator[str]:
 # --- what memscope says
 
 
-def path_text(leak: Any) -> str:
-    return " -> ".join(str(step) for step in leak.path) if leak.path else ""
-
-
 def fits(wanted: str, text: str) -> bool:
     """Whether the names of *wanted* are in the text, in their order."""
     position = 0
@@ -145,8 +141,9 @@ def judge(program: ModuleType, report: Any) -> Iterator[str]:
         place = leak.site[:2] if leak.site else None
         if place not in {(filename, line) for line in lines}:
             yield f"allocated at {place}, not at line {sorted(lines)} of {filename}"
-    if expected.holder and not any(fits(h, path_text(leak)) for h in expected.any_of("holder")):
-        yield f"held by {path_text(leak) or 'nothing'}, not by {expected.holder}"
+    held = f"{leak.holder}\n{leak.path}"
+    if expected.holder and not any(fits(holder, held) for holder in expected.any_of("holder")):
+        yield f"held by {leak.holder or leak.path}, not by {expected.holder}"
     if leak.kind not in expected.any_of("kind"):
         yield f"kind {leak.kind}, not {expected.kind}"
 
