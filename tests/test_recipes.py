@@ -33,11 +33,17 @@ SAYS = {
         r"c_library_strings\n.*\n +symptom +the process grows, Python's memory does not",
         r"large_documents\n.*\n +symptom +it was large once",
     ],
+    "leak_detector": [
+        r"PriceRequest.*held by module examples\.leaks\.price_alerts -> feed -> \._listeners",
+        r"written: shop\.dot shop\.html",
+        r"the decorator: 60 PriceRequest",
+    ],
     "four_steps": [
         r"1\. RSS: .* MiB",
         r"2\. .*frame_history\.py:28: ",
         r"3\. module examples\.leaks\.frame_history -> _detector -> \.history .*600 objects",
         r"4\. repaired, RSS",
+        r"(?i)no leak",
     ],
 }
 
