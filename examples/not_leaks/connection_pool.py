@@ -1,6 +1,6 @@
 """The pool opens a connection when none is free, up to eight, and closes none.
 
-Every round has one more request at a time than the one before, until there are eight.
+Every round has two more requests at a time than the one before, until there are eight.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _rounds = itertools.count(1)
 
 
 def work() -> None:
-    at_once = min(next(_rounds), LIMIT)
+    at_once = min(2 * next(_rounds), LIMIT)
     for _ in range(20):
         connections = [_pool.take() for _ in range(at_once)]
         for connection in connections:
