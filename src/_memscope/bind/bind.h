@@ -8,7 +8,11 @@
 struct module_state {
     PyTypeObject *columns_type;
     PyTypeObject *graph_type;
+    PyTypeObject *history_type, *survivors_type;
+    PyTypeObject *join_type;
     int layout_is_tried, layout_is_right;       /* layout_is_verified */
+    PyMemAllocatorEx obj_allocator;             /* process_remember_pymalloc; zero: not seen */
+    int obj_allocator_is_malloc;
 };
 
 static inline struct module_state *
@@ -28,8 +32,12 @@ PyObject *columns_frames(const struct tracebacks *tracebacks, uint32_t traceback
 
 /* Functions of the module: tracing.c; counting.c, what the collector tracks,
  * counted and listed; names.c, by what name one object refers to another;
- * one_object.c, its references and size. */
-extern PyMethodDef tracing_methods[], counting_methods[], names_methods[], one_object_methods[];
+ * one_object.c, its references and size; process.c, the memory of the process. */
+extern PyMethodDef tracing_methods[], counting_methods[], names_methods[], one_object_methods[],
+    process_methods[];
+
+/* Notes the allocator of the OBJ domain if no hook is above it now.  Raises nothing. */
+void process_remember_pymalloc(struct module_state *state);
 
 /* Whether base/object_layout.h is right about this process; tried at the first call, on an
  * instance made for it (one_object.c).  May run the collector.  Raises nothing: 0 then. */
@@ -37,6 +45,13 @@ int layout_is_verified(PyObject *module);
 
 /* graph.c: the object graph as a type. */
 extern PyType_Spec graph_spec;
+
+/* history.c, survivors.c: which objects stay over a series of graphs, and where. */
+extern PyType_Spec history_spec, survivors_spec;
+
+/* A frozen copy of all traces, empty if tracing is off; NULL without memory.  Holding the
+ * GIL; runs no Python code (tracing.c). */
+struct snapshot *tracing_freeze(void);
 
 /* Has the tracer stopped when the main interpreter exits: after that, states of
  * threads vanish, and a hook could be reading their frames.  Nothing in other
