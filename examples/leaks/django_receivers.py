@@ -48,8 +48,12 @@ def create_order(customer: str) -> None:
 
 
 def send_mail_once(instance: Order, **_: Any) -> None:
-    """What a receiver needs comes with the signal; it is connected once, at module level."""
-    _mails.append(f"Dear {instance.customer}")
+    """What a receiver needs comes with the signal."""
+    if instance.customer.startswith("new"):
+        _mails.append(f"Dear {instance.customer}")
+
+
+post_save.connect(send_mail_once, sender=Order, dispatch_uid="mail")  # once, at module level
 
 
 def work() -> None:
@@ -59,10 +63,8 @@ def work() -> None:
 
 
 def work_fixed() -> None:
-    post_save.connect(send_mail_once, sender=Order, dispatch_uid="mail")
     for number in itertools.islice(_customers, 15):
-        Order(customer=f"customer {number}").save()
-    post_save.disconnect(sender=Order, dispatch_uid="mail")
+        Order(customer=f"new customer {number}").save()
     _mails.clear()
 
 
