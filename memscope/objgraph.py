@@ -617,7 +617,7 @@ def show_refs(
     """Draw what *objs* refer to, and what that refers to; else as show_backrefs()."""
     return _show_graph(
         objs,
-        gc.get_referents,
+        _referents,
         True,
         max_depth=max_depth,
         extra_ignore=extra_ignore,
@@ -653,6 +653,17 @@ def show_chain(*chains: Sequence[Any], **kw: Any) -> Any:
         return show_backrefs(ends, max_depth=max_depth, filter=in_chains, **kw)
     starts = [chain[0] for chain in chains]
     return show_refs(starts, max_depth=max_depth, filter=in_chains, **kw)
+
+
+def _referents(obj: Any) -> list[Any]:
+    """gc.get_referents(), but for what a module keeps for reuse.
+
+    Those are dead, and a reference to one, taken and dropped, would free it again: on
+    3.12, gc.get_referents(_asyncio) makes the next collection never end.
+    """
+    if type(obj) is types.ModuleType:
+        return _memscope.referents(obj)
+    return gc.get_referents(obj)
 
 
 class _Referrers:
