@@ -254,7 +254,7 @@ class LeakReport:
         """One HTML page that needs nothing else: no network, no script."""
         from memscope.leak_page import page
 
-        return page(self)
+        return page(self.to_dict())
 
     def _repr_html_(self) -> str:
         from html import escape
