@@ -24,6 +24,12 @@ module_exec(PyObject *module)
     if (state->graph_type == NULL || PyModule_AddType(module, state->graph_type) < 0) {
         return -1;
     }
+    state->history_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &history_spec, NULL);
+    state->survivors_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &survivors_spec, NULL);
+    if (state->history_type == NULL || PyModule_AddType(module, state->history_type) < 0
+        || state->survivors_type == NULL || PyModule_AddType(module, state->survivors_type) < 0) {
+        return -1;
+    }
     return tracing_stop_at_exit(module);
 }
 
@@ -32,6 +38,8 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     Py_VISIT(bind_state(module)->columns_type);
     Py_VISIT(bind_state(module)->graph_type);
+    Py_VISIT(bind_state(module)->history_type);
+    Py_VISIT(bind_state(module)->survivors_type);
     return 0;
 }
 
@@ -40,6 +48,8 @@ module_clear(PyObject *module)
 {
     Py_CLEAR(bind_state(module)->columns_type);
     Py_CLEAR(bind_state(module)->graph_type);
+    Py_CLEAR(bind_state(module)->history_type);
+    Py_CLEAR(bind_state(module)->survivors_type);
     return 0;
 }
 

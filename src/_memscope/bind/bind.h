@@ -8,6 +8,7 @@
 struct module_state {
     PyTypeObject *columns_type;
     PyTypeObject *graph_type;
+    PyTypeObject *history_type, *survivors_type;
     int layout_is_tried, layout_is_right;       /* layout_is_verified */
 };
 
@@ -37,6 +38,9 @@ int layout_is_verified(PyObject *module);
 
 /* graph.c: the object graph as a type. */
 extern PyType_Spec graph_spec;
+
+/* history.c, survivors.c: which objects stay over a series of graphs, and where. */
+extern PyType_Spec history_spec, survivors_spec;
 
 /* Has the tracer stopped when the main interpreter exits: after that, states of
  * threads vanish, and a hook could be reading their frames.  Nothing in other

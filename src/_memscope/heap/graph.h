@@ -111,6 +111,13 @@ graph_type_of(const struct graph *self, uint32_t node)
     return self->kind[node] & (GRAPH_MOST_TYPES - 1);
 }
 
+/* References that the node has to others. */
+static inline uint32_t
+graph_references(const struct graph *self, uint32_t node)
+{
+    return self->out_start[node + 1] - self->out_start[node];
+}
+
 static inline uint64_t
 graph_size_of(const struct graph *self, uint32_t node)
 {

@@ -1,0 +1,353 @@
+"""From the history of a heap to a report: the piles that grow, named, judged and told.
+
+The order of work: which piles grow (``piles``), which of them are no leaks (``noise``),
+where the rest were allocated, who holds them, and which way of leaking it is
+(``verdicts``).  Objects are looked at only here, once, and let go of with the answer.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import types
+from typing import TYPE_CHECKING, Any
+
+from memscope import naming, noise
+from memscope.heap_nodes import GONE, NodeNames
+from memscope.heap_paths import Path, make_path
+from memscope.leak_report import Grown, Leak, LeakReport, Moment, NotALeak, Site
+from memscope.piles import GARBAGE, IN_C, Kindred, Pile, find_piles
+from memscope.sources import Sources, source_line
+from memscope.verdicts import ADVICE, Scene, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from memscope._memscope import Graph, History, Survivors
+
+__all__ = ["analyse"]
+
+MOST_LEAKS = 50
+SAMPLES = 12
+"""Objects of a pile that are looked at."""
+
+MOST_ALSO = 8
+MOST_TYPES = 20
+
+
+def analyse(
+    history: History,
+    join: Any,
+    lines: Sequence[tuple[str, float, int | None, Mapping[str, tuple[int, int]]]],
+    *,
+    title: str,
+    before: Mapping[str, Any],
+    now: Mapping[str, Any],
+    collects: bool,
+) -> LeakReport:
+    """The report on *history*, whose moments are *lines*: label, seconds, RSS, classes."""
+    analysis = Analysis(history, join, lines, before, now, collects)
+    leaks, others = analysis.judged()
+    first, last = lines[0][3], lines[-1][3]
+    grown = [
+        Grown(name, count - first.get(name, (0, 0))[0], size - first.get(name, (0, 0))[1])
+        for name, (count, size) in last.items()
+        if count > first.get(name, (0, 0))[0]
+    ]
+    grown.sort(key=lambda row: (-row.bytes, row.type_name))
+    return LeakReport(
+        leaks=tuple(leaks),
+        not_leaks=tuple(others),
+        moments=tuple(
+            Moment(
+                label,
+                seconds,
+                sum(count for count, _ in totals.values()),
+                sum(size for _, size in totals.values()),
+                rss,
+            )
+            for label, seconds, rss, totals in lines
+        ),
+        types=tuple(grown[:MOST_TYPES]),
+        memory=analysis.memory(),
+        notes=tuple(analysis.notes()),
+        title=title,
+        python=sys.version.split()[0],
+    )
+
+
+class Analysis:
+    """One report in the making."""
+
+    def __init__(
+        self,
+        history: History,
+        join: Any,
+        lines: Sequence[tuple[str, float, int | None, Mapping[str, tuple[int, int]]]],
+        before: Mapping[str, Any],
+        now: Mapping[str, Any],
+        collects: bool,
+    ) -> None:
+        self.history = history
+        self.graph: Graph = history.graph
+        self.join = join
+        self.totals = [totals for *_, totals in lines]
+        self.rounds = len(lines) - 1
+        self.before, self.now, self.collects = before, now, collects
+        self.sources = Sources()
+        self.survivors: Survivors = history.survivors()
+        self.types = self.graph.types()
+
+    def judged(self) -> tuple[list[Leak], list[NotALeak]]:
+        """What leaks, largest first, and what only looks so."""
+        leaks: list[Leak] = []
+        others: list[NotALeak] = []
+        piles = find_piles(self.graph, self.history, self.survivors, self.join, lambda pile: False)
+        for pile in piles[: 4 * MOST_LEAKS]:
+            main = pile.main()
+            if main is None or not self._adds_up(pile, main):
+                continue
+            found = self._judge(pile, main)
+            if isinstance(found, Leak):
+                leaks.append(found)
+            elif found is not None:
+                others.append(found)
+        leaks += self._growers({pile.holder for pile in piles}, others)
+        leaks.sort(key=lambda leak: (-leak.retained_bytes, leak.holder, leak.type_name))
+        return leaks[:MOST_LEAKS], others
+
+    def _adds_up(self, pile: Pile, main: Kindred) -> bool:
+        """Whether what is new came on top of the old, not in its place."""
+        if self.rounds < 2:
+            return True
+        if pile.root == GARBAGE:
+            return True
+        if pile.holder >= self.graph.holders:
+            _, rises, references, _ = self.history.node(pile.holder)
+            if rises * 2 >= self.rounds and references * 2 >= pile.entries:
+                return True
+        counts = [totals.get(main.name, (0, 0))[0] for totals in self.totals]
+        return 2 * (counts[-1] - counts[0]) >= sum(main.born)
+
+    def _judge(self, pile: Pile, main: Kindred) -> Leak | NotALeak | None:
+        entries = self.survivors.members(pile.index, True, SAMPLES)
+        members = self.survivors.members(pile.index, False, 4 * SAMPLES)
+        way = self.survivors.way(main.example)
+        holder_way = list(pile.way)
+        names = NodeNames(self.graph, {*way, *holder_way, *entries, *members})
+        path = make_path(self.graph, names, way) if pile.root != GARBAGE else None
+        place = make_path(self.graph, names, holder_way) if holder_way else None
+        holder = self._place(pile, place)
+        sized = NotALeak(holder, "", main.count, pile.bytes)
+        label = noise.label_of(holder) or self._own_label(names, holder_way)
+        if label:
+            return NotALeak(holder, label, main.count, pile.bytes)
+        steps = [self._step(names, node) for node in holder_way]
+        site = self._site(main)
+        if holder_way and pile.alike == 1:
+            bound = noise.bound_of(
+                steps[-1], steps[:-1], self._entries_now(pile), self._adders(main, steps)
+            )
+            if bound:
+                return NotALeak(holder, f"bounded: {bound}", main.count, pile.bytes)
+        scene = Scene(
+            pile.root,
+            steps,
+            [
+                (names.edges(source, target) or [""])[0]
+                for source, target in zip(holder_way, holder_way[1:], strict=False)
+            ],
+            holder,
+            self.rounds,
+            [obj for node in entries if (obj := names.object(node)) is not GONE],
+            names.object(main.example),
+            type(names.object(main.example)) if names.object(main.example) is not GONE else None,
+            [obj for node in members if (obj := names.object(node)) is not GONE],
+            self._facts(),
+        )
+        verdict = judge(scene)
+        del sized
+        return Leak(
+            verdict.kind,
+            verdict.sentence,
+            ADVICE[verdict.kind],
+            main.name,
+            main.count,
+            main.bytes,
+            pile.bytes,
+            tuple(main.born),
+            site,
+            source_line(site.filename, site.lineno) if site is not None else "",
+            path,
+            holder,
+            names.type_name(holder_way[-1]) if holder_way else "",
+            verdict.evidence,
+            self._also(pile, main),
+        )
+
+    # -- parts of a leak
+
+    def _place(self, pile: Pile, place: Path | None) -> str:
+        if pile.root == GARBAGE:
+            return "nothing: garbage that is never collected"
+        if place is None:
+            return "C code" if pile.root == IN_C else "the interpreter"
+        more = f" and {pile.alike - 1:,} more like it" if pile.alike > 1 else ""
+        return place.place + more
+
+    def _own_label(self, names: NodeNames, way: Sequence[int]) -> str:
+        own = any(names.type_name(node).startswith("memscope.") for node in way)
+        return "memscope itself" if own else ""
+
+    def _step(self, names: NodeNames, node: int) -> Any:
+        if node < self.graph.holders:
+            return self.graph.holder(node)[0]
+        return names.object(node)
+
+    def _entries_now(self, pile: Pile) -> int:
+        return len(self.graph.referents(pile.holder)) if pile.holder >= 0 else 0
+
+    def _adders(self, main: Kindred, steps: Sequence[Any]) -> list[Any]:
+        """Functions of the module, or class, that has the holder and that name it."""
+        found = []
+        for step in steps[:4]:
+            space = naming.globals_of(step) if type(step) is types.ModuleType else None
+            if space is None and isinstance(step, dict):
+                space = step
+            for value in list(space.values()) if space else ():
+                if type(value) is types.FunctionType:
+                    found.append(value)
+                elif isinstance(value, type):
+                    found += [
+                        member
+                        for member in list(naming.namespace_of(value).values())
+                        if type(member) is types.FunctionType
+                    ]
+        for step in steps:
+            if step is GONE or isinstance(step, str):
+                continue
+            for base in naming.mro_of(type(step)):
+                if base.__module__ not in ("builtins",):
+                    found += [
+                        member
+                        for member in list(naming.namespace_of(base).values())
+                        if type(member) is types.FunctionType
+                    ]
+        site = self._site(main)
+        lines = {(site.filename, site.lineno)} if site is not None else set()
+        return [
+            function
+            for function in dict.fromkeys(found)
+            if any(
+                function.__code__.co_filename == filename
+                and any(line == lineno for _, _, line in function.__code__.co_lines())
+                for filename, lineno in lines
+            )
+        ]
+
+    def _site(self, main: Kindred) -> Site | None:
+        return None
+
+    def _also(self, pile: Pile, main: Kindred) -> tuple[Grown, ...]:
+        rows = [
+            Grown(kind.name, kind.count, kind.bytes)
+            for kind in pile.kinds.values()
+            if kind is not main
+        ]
+        rows.sort(key=lambda row: (-row.bytes, row.type_name))
+        return tuple(rows[:MOST_ALSO])
+
+    def _facts(self) -> dict[str, Any]:
+        facts: dict[str, Any] = {}
+        for name in ("atexit", "threads"):
+            facts[name] = max(self.now.get(name, 0) - self.before.get(name, 0), 0)
+        if not gc.isenabled():
+            facts["collector"] = "gc.isenabled() is False"
+        elif not self.collects:
+            facts["collector"] = f"gc.get_threshold() is {gc.get_threshold()}"
+        elif gc.get_freeze_count() > 0:
+            facts["collector"] = f"gc.get_freeze_count() is {gc.get_freeze_count():,}"
+        return facts
+
+    # -- containers whose elements are not new
+
+    def _growers(self, seen: set[int], others: list[NotALeak]) -> list[Leak]:
+        """Containers that grow by what was there before: shared, small or interned objects."""
+        if self.rounds < 2:
+            return []
+        rows = self.history.growers(self.rounds)
+        found = [row for row in rows if row[0] not in seen and self._is_telling(row)][:MOST_LEAKS]
+        leaks = []
+        for node, _, references, size in found:
+            way = self.graph.paths_to_root([node], 1)
+            if not way:
+                continue
+            names = NodeNames(self.graph, way[0])
+            place = make_path(self.graph, names, way[0])
+            label = noise.label_of(place.place) or self._own_label(names, way[0])
+            steps = [self._step(names, one) for one in way[0]]
+            now = len(self.graph.referents(node))
+            bound = "" if label else noise.bound_of(steps[-1], steps[:-1], now, ())
+            if label or bound:
+                others.append(
+                    NotALeak(place.place, label or f"bounded: {bound}", references, size)
+                )
+                continue
+            scene = Scene(
+                0,
+                steps,
+                [
+                    (names.edges(source, target) or [""])[0]
+                    for source, target in zip(way[0], way[0][1:], strict=False)
+                ],
+                place.place,
+                self.rounds,
+                facts=self._facts(),
+            )
+            verdict = judge(scene)
+            inside = self.graph.referents(node)[-1:]
+            of = names.type_name(inside[0]) if references and inside else names.type_name(node)
+            leaks.append(
+                Leak(
+                    verdict.kind,
+                    verdict.sentence,
+                    ADVICE[verdict.kind],
+                    of,
+                    references or 1,
+                    size,
+                    size,
+                    (),
+                    None,
+                    "",
+                    place,
+                    place.place,
+                    names.type_name(node),
+                    verdict.evidence,
+                )
+            )
+        return leaks
+
+    def _is_telling(self, row: tuple[int, int, int, int]) -> bool:
+        node, _, references, size = row
+        module, qualname, *_ = self.types[self.graph.node(node)[1]]
+        if module not in (None, "", "builtins", "collections", "array", "_io"):
+            return False
+        if qualname in ("type", "function", "module", "frame", "generator", "coroutine", "code"):
+            return False
+        return references >= self.rounds or (references == 0 and size >= 1024 * self.rounds)
+
+    # -- the process
+
+    def memory(self) -> dict[str, int | None]:
+        before, now = self.before.get("rss"), self.now.get("rss")
+        return {} if before is None or now is None else {"rss": now - before}
+
+    def notes(self) -> list[str]:
+        notes = []
+        if self.rounds == 1:
+            notes.append(
+                "Judged on one round: a cache that was filled for the first time looks the same."
+            )
+        if not self.collects:
+            notes.append("Garbage was not collected, because the program has the collector off.")
+        return notes

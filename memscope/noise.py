@@ -1,0 +1,136 @@
+"""What grows and is no leak: caches of the interpreter and of tools, and what has a bound.
+
+A cache is known by where it is.  A bound is found where it is kept: with the cache itself,
+in an attribute of the object that has it, or in the function that adds to it and that also
+removes.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import types
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from memscope import _memscope, naming
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["bound_of", "label_of", "removes_again"]
+
+LABELS = (
+    (r"module (linecache|tokenize|traceback)\b", "source lines kept for tracebacks"),
+    (r"module (re|sre_\w+|_sre|re\._\w+|fnmatch|glob|_strptime)\b", "compiled patterns"),
+    (r"module (sys -> (modules|path_importer_cache|_\w+)|importlib\S*|_frozen_importlib\S*)",
+     "modules being imported"),
+    (r"module (zipimport|pkgutil|pkg_resources\S*|encodings|codecs)\b", "modules being imported"),
+    (r"__warningregistry__|module warnings -> (_?filters|onceregistry|_on\w+)",
+     "warnings already shown"),
+    (r"module (typing|_typing|abc|_abc|_py_abc|_weakrefset|functools -> singledispatch\S*"
+     r"|collections\.abc|dataclasses|enum|copyreg|inspect|types)\b", "caches of the class machinery"),
+    (r"_abc_(data|impl|cache|negative_cache)", "caches of the class machinery"),
+    (r"module (struct|_struct|locale|gettext|mimetypes|stringprep|zoneinfo\S*|decimal|random"
+     r"|email\.charset|email\._\w+|html\S*|string|textwrap|opcode|dis|ast|_ast|token)\b",
+     "a cache of the standard library"),
+    (r"module (pdb|bdb|cProfile|profile|trace|coverage\S*|pydevd\S*|_pydevd\S*)\b",
+     "a debugger or profiler"),
+    (r"module (_pytest\S*|pluggy\S*|pytest\S*|hypothesis\S*|unittest\S*)\b", "the test runner"),
+    (r"module (debug_toolbar\S*|werkzeug\.debug\S*|silk\S*|IPython\S*|ipykernel\S*|jedi\S*)",
+     "a debugging tool"),
+    (r"module memscope\b", "memscope itself"),
+)
+"""Patterns of the place of a holder -> what it is."""
+
+KNOWN = tuple((re.compile(pattern), label) for pattern, label in LABELS)
+
+LIMIT_NAME = re.compile(
+    r"(^|_)(max|maximum|limit|capacity|bound|maxsize|maxlen|max_?\w*|\w*_max|\w*_limit|quota"
+    r"|keep|retain)(_|$)",
+    re.IGNORECASE,
+)
+"""Names under which programs keep how many entries they allow."""
+
+REMOVERS = frozenset(
+    "pop popitem popleft clear discard remove evict expire purge prune truncate".split()
+)
+
+
+def label_of(place: str) -> str:
+    """What it is that grows at *place*, a path in words, if that is known to be no leak."""
+    return next((label for pattern, label in KNOWN if pattern.search(place)), "")
+
+
+def bound_of(holder: Any, before: Sequence[Any], size: int, adders: Sequence[Any]) -> str:
+    """What keeps *holder* from growing for ever, in words; "" if nothing does.
+
+    *before*: the objects on the way to it, the nearest last.  *size*: entries it has now.
+    *adders*: functions, or their code, that add to it.  A limit counts only while it is not
+    yet exceeded.  Runs none of their code.
+    """
+    cls = type(holder)
+    if cls is deque:
+        maxlen = deque.__dict__["maxlen"].__get__(holder)
+        return f"maxlen={maxlen}" if maxlen is not None else ""
+    for owner in reversed(before[-3:]):
+        if type(owner) is functools._lru_cache_wrapper:  # type: ignore[attr-defined]
+            # cache_info() is in C, and asked for by class.
+            info = functools._lru_cache_wrapper.cache_info(owner)  # type: ignore[attr-defined]
+            maxsize = info[2]
+            return f"lru_cache(maxsize={maxsize})" if maxsize is not None else ""
+    for owner in (holder, *reversed(before[-2:])):
+        for name, value in _numbers(owner):
+            if LIMIT_NAME.search(name) and size <= value:
+                return f"{name}={value}"
+    for function in adders:
+        code = function if type(function) is types.CodeType else getattr(function, "__code__", None)
+        if type(code) is types.CodeType and (bound := _bound_in(code, function, size)):
+            return bound
+    return ""
+
+
+def removes_again(code: types.CodeType) -> bool:
+    """Whether a function removes entries from something."""
+    if REMOVERS.intersection(code.co_names):
+        return True
+    import dis
+
+    return any(found.opname == "DELETE_SUBSCR" for found in dis.get_instructions(code))
+
+
+def _bound_in(code: types.CodeType, function: Any, size: int) -> str:
+    """The limit that a function which adds and removes compares with."""
+    if not removes_again(code) or "len" not in code.co_names:
+        return ""
+    for constant in code.co_consts:
+        if type(constant) is int and size <= constant and constant > 1:
+            return f"{code.co_name}() removes entries beyond {constant}"
+    namespace = function.__globals__ if type(function) is types.FunctionType else {}
+    for name in code.co_names:
+        value = dict.get(namespace, name)
+        if type(value) is int and size <= value and value > 1:
+            return f"{code.co_name}() removes entries beyond {name}={value}"
+    return ""
+
+
+def _numbers(obj: Any) -> Iterator[tuple[str, int]]:
+    """Attributes of an instance, and of its class, that are whole numbers above 1."""
+    if isinstance_exactly(obj, types.ModuleType, type, dict, list, types.FunctionType):
+        return
+    spaces = [naming.namespace_of(cls) for cls in naming.mro_of(type(obj))]
+    for value in _memscope.referents(obj):
+        if type(value) is int and value > 1:
+            for name in naming.edge_texts(obj, value):
+                yield name.lstrip("."), value
+        elif type(value) is dict and "__dict__" in "".join(naming.edge_texts(obj, value)):
+            spaces.append(types.MappingProxyType(value))
+    for space in spaces:
+        for key, value in list(space.items()):
+            if type(key) is str and type(value) is int and value > 1:
+                yield key, value
+
+
+def isinstance_exactly(obj: Any, *classes: type) -> bool:
+    """Whether its class is one of *classes*, without asking the object."""
+    return any(type(obj) is cls for cls in classes)

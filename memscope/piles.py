@@ -1,0 +1,254 @@
+"""What a workload left behind, in piles, and which of them grow.
+
+The C core charges each object that is new to the object that it piles up in
+(heap/survivors.h).  Here it is judged whether a pile grows, which of its classes tells most,
+and which piles are one, told apart only by the place in a container.
+
+A pile grows if it gets new objects again and again, up to the end, at no falling rate; and
+if they come on top of the others, not in their place.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from memscope.heap_nodes import full_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
+
+    from memscope._memscope import Graph, History, Survivors
+
+__all__ = ["GARBAGE", "IN_C", "Group", "Kindred", "Pile", "find_piles", "grows", "grows_no_more"]
+
+NAMED, BY_CLASS, IN_C, IMMORTAL, GARBAGE = range(5)
+"""How a pile is reached, as in heap/survivors.h."""
+
+MOST_PILES = 2000
+"""Piles that are looked at, those of most bytes first."""
+
+MOST_MERGED = 500
+"""Piles that do not grow by themselves and may grow together."""
+
+TAIL = 3
+"""Objects before the holder whose classes must agree for piles to be one."""
+
+WRAPPERS = frozenset(
+    """
+    builtins.tuple builtins.list builtins.dict builtins.set builtins.frozenset builtins.cell
+    builtins.weakref builtins.ReferenceType weakref.ReferenceType weakref.KeyedRef
+    weakref.WeakMethod functools._lru_list_elem functools._HashedSeq functools._lru_cache_wrapper
+    collections.deque collections.OrderedDict collections.defaultdict types.SimpleNamespace
+    """.split()
+)
+"""Classes of which one asks what is in them, if something of the program's is."""
+
+INTERNAL = frozenset(["functools._lru_list_elem", "functools._HashedSeq", "builtins.cell"])
+"""Classes that nobody knows by name; what they stand for is behind them."""
+
+
+class Group(NamedTuple):
+    """New objects of one class, from one traceback."""
+
+    type: int
+    traceback: int
+    entry: bool
+    """The holder has them directly."""
+    count: int  # type: ignore[assignment]
+    bytes: int
+    below: int
+    """Bytes of them and of all new objects behind them."""
+    example: int
+    born: tuple[int, ...]
+
+
+@dataclass
+class Kindred:
+    """The new objects of one class in a pile."""
+
+    type: int
+    module: str
+    name: str
+    """module.qualname."""
+    count: int = 0
+    bytes: int = 0
+    below: int = 0
+    entries: int = 0
+    example: int = 0
+    born: list[int] = field(default_factory=list)
+    tracebacks: dict[int, int] = field(default_factory=dict)
+
+    def add(self, group: Group) -> None:
+        if group.count > self.count or not self.born:
+            self.example = group.example
+        self.count += group.count
+        self.bytes += group.bytes
+        self.below = self.below + group.below
+        self.entries += group.count if group.entry else 0
+        self.born = _sum(self.born, group.born)
+        self.tracebacks[group.traceback] = self.tracebacks.get(group.traceback, 0) + group.count
+
+    @property
+    def full(self) -> str:
+        return f"{self.module or 'builtins'}.{self.name.removeprefix(f'{self.module}.')}"
+
+    @property
+    def is_wrapper(self) -> bool:
+        return self.full in WRAPPERS
+
+    @property
+    def is_program(self) -> bool:
+        """Whether its class is none of the interpreter and the standard library."""
+        top = (self.module or "builtins").partition(".")[0]
+        return top != "builtins" and top not in sys.stdlib_module_names
+
+
+@dataclass
+class Pile:
+    """All that is new behind one holder."""
+
+    index: int
+    holder: int
+    """Its node; -1 for a root that is new itself, and for garbage."""
+    root: int
+    count: int
+    entries: int
+    bytes: int
+    born: list[int]
+    way: tuple[int, ...] = ()
+    """From the root to the holder."""
+    alike: int = 1
+    """Holders that it stands for."""
+    kinds: dict[int, Kindred] = field(default_factory=dict)
+    """By type."""
+
+    def main(self) -> Kindred | None:
+        """The class that tells most of what the pile is made of."""
+        growing = [kind for kind in self.kinds.values() if grows(kind.born)]
+        entries = [kind for kind in growing if kind.entries * 2 >= kind.count > 0]
+        entries = [kind for kind in entries if grows(kind.born)] or growing
+        if not entries:
+            return None
+        entry = max(entries, key=lambda kind: (kind.below, kind.is_program, kind.name))
+        own = [kind for kind in entries if kind.is_program]
+        if own and not entry.is_program:
+            best = max(own, key=lambda kind: (kind.below, kind.name))
+            if best.below * 4 >= entry.below or entry.is_wrapper:
+                entry = best
+        if entry.is_wrapper:
+            # Of a tuple of (time, Session) one says that it is a Session.
+            inside = [
+                kind
+                for kind in growing
+                if (kind.is_program or (entry.full in INTERNAL and not kind.is_wrapper))
+                and 2 * kind.count >= entry.count
+            ]
+            if inside:
+                return max(inside, key=lambda kind: (kind.is_program, kind.below, kind.name))
+        return entry
+
+
+def grows(born: Sequence[int]) -> bool:
+    """Whether objects born at these numbers per round are growth, and not a cache that fills.
+
+    Of one round there is nothing to compare, and everything counts.
+    """
+    rounds = len(born)
+    if rounds < 2:
+        return sum(born) > 0
+    busy = sum(number > 0 for number in born)
+    if busy == rounds == 2:
+        return True
+    if busy * 2 < rounds or not any(born[-2:]) or busy < 2:
+        return False
+    if busy < rounds and sum(born) < 2 * rounds:
+        return False
+    return not grows_no_more(born)
+
+
+def grows_no_more(born: Sequence[int]) -> bool:
+    """Whether the later half of the rounds left less than half of what the earlier half did."""
+    half = len(born) // 2
+    return half > 0 and sum(born[-half:]) * 2 < sum(born[:half])
+
+
+def find_piles(
+    graph: Graph,
+    history: History,
+    survivors: Survivors,
+    tracebacks: Any | None,
+    is_noise: Callable[[Pile], bool],
+) -> list[Pile]:
+    """The piles that grow, those of most bytes first; *is_noise* leaves some out unseen."""
+    types = graph.types()
+    piles, still = [], []
+    for index, row in enumerate(survivors.piles(MOST_PILES)):
+        pile = Pile(index, *row)
+        if pile.holder >= 0 and (pile.holder < graph.holders):
+            pile.way = tuple(survivors.way(pile.holder))
+        if grows(pile.born):
+            piles.append(pile)
+        elif pile.holder >= 0 and len(still) < MOST_MERGED and len(pile.born) > 1:
+            still.append(pile)
+    for pile in (*piles, *still):
+        if pile.holder >= 0:
+            pile.way = tuple(survivors.way(pile.holder))
+        _fill(pile, [Group(*row) for row in survivors.groups(pile.index, tracebacks)], types)
+    merged = _merged(graph, [*piles, *still])
+    return sorted(
+        (pile for pile in merged if grows(pile.born) and not is_noise(pile)),
+        key=lambda pile: -pile.bytes,
+    )
+
+
+def _fill(pile: Pile, groups: Iterable[Group], types: Sequence[Any]) -> None:
+    for group in groups:
+        group = group._replace(born=tuple(group.born))
+        kind = pile.kinds.get(group.type)
+        if kind is None:
+            module, qualname, *_ = types[group.type]
+            kind = Kindred(group.type, module or "builtins", full_name(module, qualname))
+            pile.kinds[group.type] = kind
+        kind.add(group)
+
+
+def _merged(graph: Graph, piles: Sequence[Pile]) -> list[Pile]:
+    """Piles of one class of holder, reached alike, as one."""
+    alike: dict[object, Pile] = {}
+    for pile in piles:
+        main = max(pile.kinds.values(), key=lambda kind: kind.below, default=None)
+        key: object = pile.index
+        if pile.holder >= 0 and main is not None and len(pile.way) > TAIL:
+            tail = tuple(graph.node(node)[1] for node in pile.way[-TAIL:])
+            key = (pile.way[0], pile.way[:-TAIL][1:3], tail, main.type)
+        first = alike.setdefault(key, pile)
+        if first is not pile:
+            _add(first, pile)
+    return list(alike.values())
+
+
+def _add(pile: Pile, other: Pile) -> None:
+    pile.alike += 1
+    pile.count += other.count
+    pile.entries += other.entries
+    pile.bytes += other.bytes
+    pile.born = _sum(pile.born, other.born)
+    for number, kind in other.kinds.items():
+        mine = pile.kinds.setdefault(number, Kindred(number, kind.module, kind.name))
+        mine.count += kind.count
+        mine.bytes += kind.bytes
+        mine.below += kind.below
+        mine.entries += kind.entries
+        mine.example = mine.example or kind.example
+        mine.born = _sum(mine.born, kind.born)
+        for traceback, count in kind.tracebacks.items():
+            mine.tracebacks[traceback] = mine.tracebacks.get(traceback, 0) + count
+
+
+def _sum(left: Sequence[int], right: Sequence[int]) -> list[int]:
+    if not left:
+        return list(right)
+    return [a + b for a, b in zip(left, right, strict=True)]
