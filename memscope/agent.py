@@ -24,7 +24,7 @@ PROTOCOL = 1
 """Raised when a message changes its meaning."""
 
 
-class CommandGone(Exception):
+class CommandGoneError(Exception):
     """Nobody waits for the report any more."""
 
 
@@ -38,12 +38,12 @@ def serve(address: str, options: dict[str, Any]) -> None:
             line.connect(address)
             try:
                 answer = _watch(line, options)
-            except CommandGone:
+            except CommandGoneError:
                 return
             except Exception as error:
                 answer = {"error": f"{type(error).__name__}: {error}"}
             _send(line, answer)
-    except (OSError, CommandGone):
+    except (OSError, CommandGoneError):
         pass  # the command is gone: nobody to tell
 
 
@@ -52,21 +52,21 @@ def _watch(line: socket.socket, options: dict[str, Any]) -> dict[str, Any]:
         raise RuntimeError(
             f"it has memscope {memscope.__version__}, which is not the version of the command"
         )
-    was_tracing = memscope.is_tracing()
+    watcher = memscope.watch(nframe=options["nframe"], title=options["title"])
     try:
-        watcher = memscope.watch(nframe=options["nframe"])
         begun = time.monotonic()
         end = begun + options["duration"]
         _send(line, {"event": "begun"})
         while not _finished(line, min(options["interval"], end - time.monotonic())):
-            if time.monotonic() >= end:
-                break
             watcher.checkpoint()
             _send(line, {"event": "checkpoint", "seconds": time.monotonic() - begun})
+            if time.monotonic() >= end:
+                break
+        else:
+            watcher.checkpoint("asked to finish")
         return {"report": watcher.report().to_dict()}
     finally:
-        if not was_tracing and memscope.is_tracing():
-            memscope.stop()
+        watcher.stop()
 
 
 def _finished(line: socket.socket, seconds: float) -> bool:
@@ -75,7 +75,7 @@ def _finished(line: socket.socket, seconds: float) -> bool:
     if not readable:
         return False
     if not line.recv(4096):
-        raise CommandGone
+        raise CommandGoneError
     return True
 
 
@@ -83,4 +83,4 @@ def _send(line: socket.socket, message: dict[str, Any]) -> None:
     try:
         line.sendall(json.dumps(message).encode() + b"\n")
     except OSError as error:
-        raise CommandGone from error
+        raise CommandGoneError from error

@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Helper", "Pace"]
 
-FIRST, LONGEST = 0.25, 60.0
+FIRST, LONGEST = 0.05, 60.0
 """Seconds to the first checkpoint, and most between two."""
 
 GROWTH = 1.5
 """Each wait is so much longer than the one before: a short program gets some checkpoints,
 and one that runs for days does not get too many."""
 
-COST = 50
-"""A wait is at least so many times as long as the checkpoint before it took."""
+EARLY, COST_EARLY, COST = 6, 3, 30
+"""A wait is at least COST times as long as the checkpoint before it took; the first few,
+without which nothing can be said, may cost more."""
 
 
 class Pace:
@@ -38,11 +39,16 @@ class Pace:
         """Every *interval* seconds; 0: never; None: by what a checkpoint costs."""
         self.interval = interval
         self.wait = FIRST if interval is None else min(interval, _thread.TIMEOUT_MAX)
+        self.planned = FIRST
+        self.count = 0
 
     def passed(self, seconds: float) -> None:
         """A checkpoint took *seconds*."""
-        if self.interval is None:
-            self.wait = max(min(self.wait * GROWTH, LONGEST), COST * seconds)
+        if self.interval is not None:
+            return
+        self.count += 1
+        self.planned = min(self.planned * GROWTH, LONGEST)
+        self.wait = max(self.planned, (COST if self.count >= EARLY else COST_EARLY) * seconds)
 
 
 class Helper:

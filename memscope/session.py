@@ -15,14 +15,21 @@ from typing import IO, TYPE_CHECKING, Any
 
 import memscope
 from memscope.helper import Helper
+from memscope.leak_report import NotALeak
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from memscope.leak_report import LeakReport
+    from memscope.leaks import Watch
 
 __all__ = ["REPORT_SUFFIXES", "SNAPSHOT_SUFFIX", "Session", "begin"]
 
 REPORT_SUFFIXES = (".html", ".htm", ".json", ".txt")
 SNAPSHOT_SUFFIX = ".memscope"
+
+LEAST_SPANS = 3
+"""Spans between checkpoints that it takes to tell growth from a start."""
 
 _session: Session | None = None
 
@@ -51,16 +58,16 @@ class Session:
         self.snapshots = [name for name in self.outputs if name.endswith(SNAPSHOT_SUFFIX)]
         self.to_stdout = "-" in self.outputs
         self.to_stderr = not (self.reports or self.to_stdout or self.quiet)
-        self.watcher: Any = None
+        self.watcher: Watch | None = None
         self.helper = Helper(settings["interval"], self._checkpoint, self._asked)
         self.asked = 0
 
     def begin(self) -> None:
+        self._at_end()
         if self.reports or self.to_stdout or self.to_stderr or self.verdict is not None:
-            self.watcher = memscope.watch(nframe=self.nframe)
+            self.watcher = memscope.watch(nframe=self.nframe, title=self.title)
         else:
             memscope.start(self.nframe)
-        self._at_end(self.end)
         if self.signal is not None:
             import signal
 
@@ -72,17 +79,24 @@ class Session:
             after_in_child=self._in_child,
         )
 
-    def _at_end(self, call: Any) -> None:
-        """Have *call* called when the program has ended, and its threads too; before all that
-        it registered with atexit, which takes down what there is to be seen."""
-        import atexit
+    def _at_end(self) -> None:
+        """Have end() called when the program has ended, and its threads too; before all that it
+        registered with atexit, which takes down what there is to be seen."""
         import threading
 
-        try:
-            # Called before the threads are waited for; what atexit gets last comes first.
-            threading._register_atexit(lambda: atexit.register(call))  # type: ignore[attr-defined]
-        except (AttributeError, RuntimeError):
-            atexit.register(call)
+        wait: Callable[[], None] = threading._shutdown  # type: ignore[attr-defined]
+
+        def _shutdown() -> None:
+            # What the interpreter calls after the program: it waits for the threads.
+            try:
+                wait()
+            except BaseException:
+                _hide_this_frame()
+                raise
+            finally:
+                self.end()
+
+        threading._shutdown = _shutdown  # type: ignore[attr-defined]
 
     def _signalled(self, number: int, frame: object) -> None:
         # This runs in the main thread wherever that is, so it only passes on.
@@ -100,6 +114,7 @@ class Session:
     # -- checkpoints and reports
 
     def _checkpoint(self) -> None:
+        assert self.watcher is not None
         self.watcher.checkpoint()
 
     def _asked(self) -> None:
@@ -128,12 +143,12 @@ class Session:
         """Make the report, and write all that is asked for; *number* 0: the last one."""
         for name in self.snapshots:
             self._write(name, number, memscope.take_snapshot().save)
-        report: LeakReport | None = None
+        report = None
         if self.watcher is not None:
+            self.watcher.checkpoint(f"signal {number}" if number else "the end")
             report = self.watcher.report()
-            assert report is not None
-            if not report.title:
-                report = replace(report, title=self.title)
+            if report.rounds < LEAST_SPANS:
+                report = too_short(report)
         if self.heap is not None:
             self._write(self.heap, number, memscope.take_heap_snapshot().save)
         if report is None:
@@ -172,6 +187,46 @@ class Session:
     def _say(self, text: str) -> None:
         with suppress(Exception):
             print(f"memscope: {text}", file=sys.__stderr__, flush=True)
+
+
+def _hide_this_frame() -> None:
+    """The exception at hand, which the interpreter is going to complain of, is not ours: let
+    the complaint be the same as without us."""
+    hook = sys.unraisablehook
+
+    def once(found: Any) -> None:
+        sys.unraisablehook = hook
+        if (own := found.exc_traceback) is not None:
+            values = (found.exc_type, found.exc_value, own.tb_next, found.err_msg, found.object)
+            found.exc_value.__traceback__ = own.tb_next
+            found = type(found)(values)
+        hook(found)
+
+    sys.unraisablehook = once
+
+
+def too_short(report: LeakReport) -> LeakReport:
+    """The report of a program that was over before it could be seen whether anything grows."""
+    held = [
+        NotALeak(
+            f"{leak.count:,} {leak.type_name}{f' in {leak.holder}' * bool(leak.holder)}",
+            "alive at the end, and too early to say whether it grows",
+            leak.count,
+            leak.retained_bytes,
+        )
+        for leak in report.leaks
+    ]
+    note = (
+        f"The program ended after {report.rounds} checkpoints, too soon to tell growth from what"
+        f" it needs: {LEAST_SPANS} are wanted. With --interval they come faster;"
+        " memscope.diagnose(function) runs a function in rounds."
+    )
+    return replace(
+        report,
+        leaks=(),
+        not_leaks=(*held, *report.not_leaks),
+        notes=(*report.notes, note),
+    )
 
 
 def is_report(name: str) -> bool:

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import memscope
-from memscope.cli.output import Refused
+from memscope.cli.output import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.run(options)
         sys.stdout.flush()
         return status
-    except Refused as refused:
+    except CommandError as refused:
         print(f"memscope: {refused}", file=sys.stderr)
         return 2
     except BrokenPipeError:

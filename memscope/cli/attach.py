@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import memscope
-from memscope.cli.output import Refused, add_output, check_free, give, save, say
+from memscope.cli.output import CommandError, add_output, check_free, give, save, say
 from memscope.table import printable
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NFRAME = 10
-DURATION, SPANS = 30.0, 6
-TIMEOUT = 60.0
+DURATION, TIMEOUT = 30.0, 60.0
+SPANS = 6
+"""Checkpoints in the time of watching."""
 PATIENCE = 3.0
 """Seconds without an answer after which it is said what is waited for."""
 
@@ -92,7 +93,7 @@ def prepare_parser(parser: argparse.ArgumentParser) -> None:
         "--interval",
         metavar="SECONDS",
         type=positive,
-        help=f"between two checkpoints (default: a sixth of the duration)",
+        help="between two checkpoints (default: a sixth of the duration)",
     )
     parser.add_argument(
         "--nframe",
@@ -128,11 +129,13 @@ def run(options: argparse.Namespace) -> int:
     finally:
         _remove(folder)
     if "error" in answer:
-        raise Refused(f"process {options.pid} could not be watched: {answer['error']}")
+        raise CommandError(f"process {options.pid} could not be watched: {answer['error']}")
     try:
         report = LeakReport.from_dict(answer["report"])
     except (KeyError, ValueError) as error:
-        raise Refused(f"process {options.pid} sent something else than a report: {error}") from error
+        raise CommandError(
+            f"process {options.pid} sent something else than a report: {error}"
+        ) from error
     if options.output not in (None, "-") and not options.json:
         save(options.output, options, report.save)
     else:
@@ -146,22 +149,24 @@ def _remote_exec() -> Callable[[int, str], None]:
         return found
     version = "{}.{}".format(*sys.version_info[:2])
     why = (
-        "was built without remote debugging" if sys.version_info >= (3, 14) else "is older than that"
+        "was built without remote debugging"
+        if sys.version_info >= (3, 14)
+        else "is older than that"
     )
-    raise Refused(
+    raise CommandError(
         f"attach needs sys.remote_exec of CPython 3.14 or later, and this CPython {version} {why}:"
         " start the program with memscope run, or call memscope.watch() in it"
     )
 
 
 def _owner(pid: int) -> int:
-    """The user of the process.  Raises Refused if it is not there, or cannot be reached."""
+    """The user of the process.  Raises CommandError if it is not there, or cannot be reached."""
     if pid == os.getpid():
-        raise Refused("that is this process: name another, or call memscope.watch() in it")
+        raise CommandError("that is this process: name another, or call memscope.watch() in it")
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
-        raise Refused(f"there is no process {pid}") from None
+        raise CommandError(f"there is no process {pid}") from None
     except PermissionError:
         raise _denied(pid) from None
     try:
@@ -170,15 +175,15 @@ def _owner(pid: int) -> int:
     except OSError:  # no /proc, or we may not look: remote_exec will say
         return os.geteuid()
     if not same:
-        raise Refused(
+        raise CommandError(
             f"process {pid} has another root folder than this one, as in a container:"
             " run memscope attach in there"
         )
     return owner
 
 
-def _denied(pid: int) -> Refused:
-    return Refused(
+def _denied(pid: int) -> CommandError:
+    return CommandError(
         f"not allowed to look into process {pid}: be its user or root, and where the system asks"
         " for it (kernel.yama.ptrace_scope, containers) have CAP_SYS_PTRACE, as with sudo"
     )
@@ -217,6 +222,7 @@ def _ask(
     server.listen(1)
     wishes = {
         "protocol": PROTOCOL,
+        "title": f"process {options.pid}",
         "nframe": options.nframe,
         "duration": options.duration,
         "interval": options.interval or options.duration / SPANS,
@@ -232,10 +238,10 @@ def _ask(
     except PermissionError:
         raise _denied(options.pid) from None
     except (OSError, RuntimeError) as error:
-        raise Refused(f"process {options.pid} cannot be watched: {error}") from error
+        raise CommandError(f"process {options.pid} cannot be watched: {error}") from error
     try:
         line = _accept(server, options)
-    except (Refused, KeyboardInterrupt):
+    except (CommandError, KeyboardInterrupt):
         # The process has the path of the lines and will run them when it can: nothing, then.
         if _lives(options.pid):
             with open(script, "w"):
@@ -257,14 +263,14 @@ def _accept(server: socket.socket, options: argparse.Namespace) -> socket.socket
         if select.select([server], [], [], 0.1)[0]:
             return server.accept()[0]
         if not _lives(options.pid):
-            raise Refused(f"process {options.pid} ended before it could be watched")
+            raise CommandError(f"process {options.pid} ended before it could be watched")
         if passed > PATIENCE and not told and not options.quiet:
             told = True
             say(
                 f"process {options.pid} has not answered yet: it does when its main thread runs"
                 " Python code again"
             )
-    raise Refused(
+    raise CommandError(
         f"process {options.pid} did not answer within {options.timeout:g} seconds: its main thread"
         " runs no Python code; --timeout waits longer"
     )

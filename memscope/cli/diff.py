@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memscope.cli.output import Refused, add_output, give
+from memscope.cli.output import CommandError, add_output, give
 from memscope.cli.saved import ALLOCATIONS, HEAP, load
 from memscope.cli.stats import add_by, check_by
 
@@ -24,11 +24,11 @@ def prepare_parser(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     if options.old == options.new == "-":
-        raise Refused("only one of the two can come from stdin: name a file for the other")
+        raise CommandError("only one of the two can come from stdin: name a file for the other")
     check_by(options)
     old, new = (load(name, ALLOCATIONS, HEAP) for name in (options.old, options.new))
     if type(old) is not type(new):
-        raise Refused(
+        raise CommandError(
             f"{options.old!r} and {options.new!r} are of different kinds: two snapshots of"
             " allocations are needed, or two of the heap"
         )

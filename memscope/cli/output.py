@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = [
-    "Refused",
+    "CommandError",
     "add_output",
     "check_free",
     "file_errors",
@@ -33,7 +33,7 @@ SCHEMA = 1
 """Version of the plain data that commands give; of a leak report, LeakReport's own."""
 
 
-class Refused(Exception):
+class CommandError(Exception):
     """What was asked for cannot be done: one sentence, which says what can be."""
 
 
@@ -86,14 +86,14 @@ def check_free(path: str, force: bool) -> None:
     if path == "-":
         return
     if os.path.isdir(path):
-        raise Refused(f"{path!r} is a folder: name a file")
+        raise CommandError(f"{path!r} is a folder: name a file")
     if os.path.isfile(path) and not force:
-        raise Refused(f"{path!r} is there already: -f overwrites it, or name another with -o")
+        raise CommandError(f"{path!r} is there already: -f overwrites it, or name another with -o")
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
-        raise Refused(f"there is no folder {folder!r} to write {os.path.basename(path)!r} to")
+        raise CommandError(f"there is no folder {folder!r} to write {os.path.basename(path)!r} to")
     if not os.access(folder, os.W_OK):
-        raise Refused(f"the folder {folder!r} cannot be written to: name a file elsewhere")
+        raise CommandError(f"the folder {folder!r} cannot be written to: name a file elsewhere")
 
 
 @contextmanager
@@ -105,7 +105,7 @@ def file_errors(path: str) -> Iterator[None]:
         raise
     except OSError as error:
         reason = error.strerror or str(error)
-        raise Refused(f"{path!r}: {reason}") from error
+        raise CommandError(f"{path!r}: {reason}") from error
 
 
 def save(path: str, options: argparse.Namespace, writer: Callable[[str], object]) -> None:

@@ -7,7 +7,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from memscope.cli.output import Refused, check_free, file_errors, natural, progress, say
+from memscope.cli.output import CommandError, check_free, file_errors, natural, progress, say
 from memscope.cli.saved import load_heap
 from memscope.cli.why import add_objects, find
 from memscope.pictures import SUFFIXES
@@ -22,7 +22,11 @@ def prepare_parser(parser: argparse.ArgumentParser) -> None:
         "--forward", action="store_true", help="what they refer to, instead of who refers to them"
     )
     parser.add_argument(
-        "--depth", metavar="N", type=natural, default=3, help="references far (default: %(default)s)"
+        "--depth",
+        metavar="N",
+        type=natural,
+        default=3,
+        help="references far (default: %(default)s)",
     )
     parser.add_argument(
         "--width",
@@ -41,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     if path is not None:
         suffix = os.path.splitext(path)[1].lower()
         if suffix not in SUFFIXES:
-            raise Refused(
+            raise CommandError(
                 f"cannot draw a picture as {path!r}: the name must end in {', '.join(SUFFIXES)}"
             )
         check_free(path, options.force)

@@ -14,7 +14,7 @@ import sys
 from typing import NoReturn
 
 import memscope
-from memscope.cli.output import Refused, check_free
+from memscope.cli.output import CommandError, check_free
 from memscope.session import REPORT_SUFFIXES, SNAPSHOT_SUFFIX
 
 USAGE = "%(prog)s [options] (FILE | -m MODULE | -c COMMAND) [argument ...]"
@@ -110,11 +110,11 @@ def split(words: list[str]) -> tuple[list[str], list[str]]:
 def run(options: argparse.Namespace) -> int:
     program: list[str] = options.program
     if not program or program in (["-m"], ["-c"]):
-        raise Refused("no program to run: name a file, -m MODULE or -c COMMAND")
+        raise CommandError("no program to run: name a file, -m MODULE or -c COMMAND")
     _check_interpreter()
     for name in options.output:
         if name != "-" and not name.endswith((*REPORT_SUFFIXES, SNAPSHOT_SUFFIX)):
-            raise Refused(
+            raise CommandError(
                 f"cannot tell from the name what to write to {name!r}: it must end in"
                 f" {', '.join(REPORT_SUFFIXES)} or {SNAPSHOT_SUFFIX}"
             )
@@ -139,14 +139,14 @@ def run(options: argparse.Namespace) -> int:
     sys.stderr.flush()
     if options.fail_on_leak:
         return _run_below(command, settings)
-    _become(command, settings)
+    return _become(command, settings)
 
 
 def _become(command: list[str], settings: dict[str, object]) -> NoReturn:
     try:
         os.execve(command[0], command, _environment(settings))
     except OSError as error:
-        raise Refused(f"cannot start {command[0]!r}: {error.strerror}") from error
+        raise CommandError(f"cannot start {command[0]!r}: {error.strerror}") from error
 
 
 def _run_below(command: list[str], settings: dict[str, object]) -> int:
@@ -193,7 +193,9 @@ def _environment(settings: dict[str, object]) -> dict[str, str]:
 def _check_interpreter() -> None:
     """That the program can be watched at all, before it is started."""
     if not sys.executable:
-        raise Refused("this interpreter does not know its own file, so it cannot be started anew")
+        raise CommandError(
+            "this interpreter does not know its own file, so it cannot be started anew"
+        )
     flags = sys.flags
     for set_, name in (
         (flags.isolated, "-I"),
@@ -201,18 +203,18 @@ def _check_interpreter() -> None:
         (flags.no_site, "-S"),
     ):
         if set_:
-            raise Refused(
-                f"an interpreter with {name} reads no start-up module, so run does not work with it:"
+            raise CommandError(
+                f"with {name}, the interpreter reads no start-up module, so run does not work:"
                 f" leave {name} out, or call memscope.watch() in the program"
             )
     try:
         from memscope import _memscope as core
     except ImportError as error:
-        raise Refused(
+        raise CommandError(
             f"the C core cannot be loaded, so nothing can be watched: {error}"
         ) from error
     if reason := core.status()["frames"]:
-        raise Refused(f"nothing can be watched on this interpreter: {reason}")
+        raise CommandError(f"nothing can be watched on this interpreter: {reason}")
 
 
 def _interpreter_options() -> list[str]:

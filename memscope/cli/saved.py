@@ -11,7 +11,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from memscope.cli.output import Refused, file_errors, progress
+from memscope.cli.output import CommandError, file_errors, progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +77,7 @@ def load(name: str, *wanted: str) -> Any:
             head = file.read(HEADER + ENTRY * MOST_CHUNKS)
         kind = kind_of(head)
         if kind not in wanted:
-            raise Refused(_wrong_kind(name, kind, wanted))
+            raise CommandError(_wrong_kind(name, kind, wanted))
         with progress(f"reading {name}"):
             return _load(name, path, kind)
 
@@ -92,10 +92,10 @@ def _load(name: str, path: str, kind: str) -> Any:
         with file_errors(name):
             return of_kind.load(path)
     except ValueError as error:
-        raise Refused(str(error).replace(repr(path), repr(name))) from error
+        raise CommandError(str(error).replace(repr(path), repr(name))) from error
     except (MemoryError, RecursionError) as error:
         why = "it needs more memory than there is" if type(error) is MemoryError else "damaged"
-        raise Refused(f"cannot load {name!r}: {why}") from error
+        raise CommandError(f"cannot load {name!r}: {why}") from error
 
 
 def _wrong_kind(name: str, kind: str | None, wanted: tuple[str, ...]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memscope.cli.output import Refused, add_output, give
+from memscope.cli.output import CommandError, add_output, give
 from memscope.cli.saved import load_allocations
 from memscope.grouping import KEYS
 
@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 
 def prepare_parser(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "file", metavar="FILE", help="a snapshot, also tracemalloc's own; -: stdin"
-    )
+    parser.add_argument("file", metavar="FILE", help="a snapshot, also tracemalloc's own; -: stdin")
     add_by(parser)
     parser.add_argument(
         "--only-my-code", action="store_true", help="without Python's and installed packages'"
@@ -40,7 +38,7 @@ def add_by(parser: argparse.ArgumentParser) -> None:
 
 def check_by(options: argparse.Namespace) -> None:
     if options.cumulative and options.by == "traceback":
-        raise Refused("--cumulative says nothing with --by traceback: leave one of them out")
+        raise CommandError("--cumulative says nothing with --by traceback: leave one of them out")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memscope.cli.output import Refused, add_output, give, natural, progress
+from memscope.cli.output import CommandError, add_output, give, natural, progress
 from memscope.cli.saved import load_heap
 from memscope.table import printable
 
@@ -37,7 +37,7 @@ def add_objects(parser: argparse.ArgumentParser) -> None:
 
 
 def find(options: argparse.Namespace, snapshot: HeapSnapshot) -> ObjectRows:
-    """The objects that *options* choose.  Raises Refused if there are none."""
+    """The objects that *options* choose.  Raises CommandError if there are none."""
     rows = snapshot.find(type=options.type, min_size=options.min_size)
     if len(rows):
         return rows
@@ -51,7 +51,7 @@ def find(options: argparse.Namespace, snapshot: HeapSnapshot) -> ObjectRows:
     wanted = options.type.rpartition(".")[2].lower()
     similar = [names[match] for match in get_close_matches(wanted, names)]
     hint = f"like it: {', '.join(map(printable, similar))}; " if similar else ""
-    raise Refused(
+    raise CommandError(
         f"no objects of type {options.type!r}{larger} in {options.file!r}:"
         f" {hint}memscope types {options.file} lists all"
     )
