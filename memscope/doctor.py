@@ -90,6 +90,7 @@ def examine(probe: bool = False) -> Examination:
         text = f"On: {status['traces']:,} blocks." if status["tracing"] else "Off."
         findings.append(Finding("tracing", "ok", text))
     findings += _tracer(status)
+    findings.append(_split(core))
     findings += _process()
     return Examination(memscope.__version__, tuple(findings), status)
 
@@ -183,6 +184,19 @@ def _free_lists(state: str) -> Finding:
     text = "An object made from a free list is charged to the line of its block's first owner"
     more = "Starting to trace empties the lists."
     return Finding(subject, "limit", f"{text} ({remedies.get(state, state)}). {more}")
+
+
+def _split(core: Any) -> Finding:
+    """Whether the memory of the process can be divided (memscope.process_memory)."""
+    subject = "process memory"
+    arenas, libc = core.pymalloc_memory(), core.libc_memory()
+    told = (("pymalloc's arenas", arenas), ("the C library's malloc", libc))
+    whys = [f"of {whose}, {why}" for whose, why in told if isinstance(why, str)]
+    if not os.path.exists("/proc/self/status"):
+        whys.append("of what is resident, this platform is not asked")
+    if whys:
+        return Finding(subject, "limit", f"Some of it is not known: {'; '.join(whys)}.")
+    return Finding(subject, "ok", "Python's, pymalloc's and the C library's parts are known.")
 
 
 def _process() -> Iterator[Finding]:

@@ -10,13 +10,17 @@ from __future__ import annotations
 import gc
 import sys
 import types
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memscope import naming, noise
 from memscope.heap_nodes import GONE, NodeNames
 from memscope.heap_paths import Path, make_path
 from memscope.leak_report import Grown, Leak, LeakReport, Moment, NotALeak, Site
-from memscope.piles import GARBAGE, IN_C, Kindred, Pile, find_piles
+from memscope.piles import GARBAGE, IN_C, Kindred, Pile, find_piles, grows
+from memscope.process_memory import ProcessMemory, explain
+from memscope.report import size_text
 from memscope.sources import Sources, source_line
 from memscope.verdicts import ADVICE, Scene, judge
 
@@ -31,6 +35,8 @@ MOST_LEAKS = 50
 SAMPLES = 12
 """Objects of a pile that are looked at."""
 
+MAPPINGS = frozenset(["dict", "defaultdict", "OrderedDict", "Counter"])
+CONTAINERS = MAPPINGS | {"list", "set", "deque", "frozenset", "tuple"}
 MOST_ALSO = 8
 MOST_TYPES = 20
 
@@ -76,6 +82,29 @@ def analyse(
     )
 
 
+class Found(NamedTuple):
+    """A leak, and where it was seen."""
+
+    leak: Leak
+    holder: int
+    way: tuple[int, ...]
+    """From the root to the holder."""
+
+
+def _told_once(found: Sequence[Found]) -> list[Found]:
+    """Without what lies inside another leak, which is a part of that, and with threads once."""
+    kept: list[Found] = []
+    for one in sorted(found, key=lambda one: (not one.way, len(one.way))):
+        for index, outer in enumerate(kept):
+            if outer.holder in one.way[:-1] or one.leak.kind == outer.leak.kind == "thread":
+                total = outer.leak.retained_bytes + one.leak.retained_bytes
+                kept[index] = outer._replace(leak=replace(outer.leak, retained_bytes=total))
+                break
+        else:
+            kept.append(one)
+    return kept
+
+
 class Analysis:
     """One report in the making."""
 
@@ -92,6 +121,7 @@ class Analysis:
         self.graph: Graph = history.graph
         self.join = join
         self.totals = [totals for *_, totals in lines]
+        self.resident = [rss for _, _, rss, _ in lines]
         self.rounds = len(lines) - 1
         self.before, self.now, self.collects = before, now, collects
         self.sources = Sources()
@@ -100,21 +130,35 @@ class Analysis:
 
     def judged(self) -> tuple[list[Leak], list[NotALeak]]:
         """What leaks, largest first, and what only looks so."""
-        leaks: list[Leak] = []
+        found: list[Found] = []
         others: list[NotALeak] = []
-        piles = find_piles(self.graph, self.history, self.survivors, self.join, lambda pile: False)
+        piles = find_piles(self.graph, self.history, self.survivors, self.join)
         for pile in piles[: 4 * MOST_LEAKS]:
             main = pile.main()
             if main is None or not self._adds_up(pile, main):
                 continue
-            found = self._judge(pile, main)
-            if isinstance(found, Leak):
-                leaks.append(found)
-            elif found is not None:
-                others.append(found)
-        leaks += self._growers({pile.holder for pile in piles}, others)
-        leaks.sort(key=lambda leak: (-leak.retained_bytes, leak.holder, leak.type_name))
-        return leaks[:MOST_LEAKS], others
+            judged = self._judge(pile, main)
+            if isinstance(judged, NotALeak):
+                others.append(judged)
+            else:
+                found.append(Found(judged, pile.holder, pile.way))
+        found += self._growers({pile.holder for pile in piles}, others)
+        leaks = [one.leak for one in _told_once(found)]
+        leaks.sort(key=lambda leak: (-self._weight(leak), leak.holder, leak.type_name))
+        native = self._native(leaks)
+        return [*leaks[:MOST_LEAKS], *native], others
+
+    def _weight(self, leak: Leak) -> float:
+        """Bytes; of what a library keeps book of beside the program, a part."""
+        root = leak.path.steps[0] if leak.path is not None and leak.path.steps else None
+        own = True
+        if root is not None and root.type_name == "module":
+            module = sys.modules.get(root.description.removeprefix("module "))
+            filename = getattr(module, "__file__", None)
+            own = isinstance(filename, str) and self.sources.is_mine(filename)
+        elif root is None or "C code" in leak.holder:
+            own = False
+        return leak.retained_bytes * (1.0 if own else 0.25)
 
     def _adds_up(self, pile: Pile, main: Kindred) -> bool:
         """Whether what is new came on top of the old, not in its place."""
@@ -122,14 +166,16 @@ class Analysis:
             return True
         if pile.root == GARBAGE:
             return True
-        if pile.holder >= self.graph.holders:
+        if pile.holder >= self.graph.holders and pile.alike == 1:
             _, rises, references, _ = self.history.node(pile.holder)
             if rises * 2 >= self.rounds and references * 2 >= pile.entries:
                 return True
+            if main.entries and self._is_container(pile.holder):
+                return False
         counts = [totals.get(main.name, (0, 0))[0] for totals in self.totals]
         return 2 * (counts[-1] - counts[0]) >= sum(main.born)
 
-    def _judge(self, pile: Pile, main: Kindred) -> Leak | NotALeak | None:
+    def _judge(self, pile: Pile, main: Kindred) -> Leak | NotALeak:
         entries = self.survivors.members(pile.index, True, SAMPLES)
         members = self.survivors.members(pile.index, False, 4 * SAMPLES)
         way = self.survivors.way(main.example)
@@ -137,14 +183,13 @@ class Analysis:
         names = NodeNames(self.graph, {*way, *holder_way, *entries, *members})
         path = make_path(self.graph, names, way) if pile.root != GARBAGE else None
         place = make_path(self.graph, names, holder_way) if holder_way else None
-        holder = self._place(pile, place)
-        sized = NotALeak(holder, "", main.count, pile.bytes)
-        label = noise.label_of(holder) or self._own_label(names, holder_way)
+        holder = self._place(pile, main, place)
+        label = noise.label_of(holder) or self._own_label(names, holder_way, main)
         if label:
             return NotALeak(holder, label, main.count, pile.bytes)
         steps = [self._step(names, node) for node in holder_way]
         site = self._site(main)
-        if holder_way and pile.alike == 1:
+        if holder_way:
             bound = noise.bound_of(
                 steps[-1], steps[:-1], self._entries_now(pile), self._adders(main, steps)
             )
@@ -166,7 +211,6 @@ class Analysis:
             self._facts(),
         )
         verdict = judge(scene)
-        del sized
         return Leak(
             verdict.kind,
             verdict.sentence,
@@ -179,25 +223,36 @@ class Analysis:
             site,
             source_line(site.filename, site.lineno) if site is not None else "",
             path,
-            holder,
-            names.type_name(holder_way[-1]) if holder_way else "",
+            verdict.holder or holder,
+            names.type_name(holder_way[-1]) if holder_way and not verdict.holder else "",
             verdict.evidence,
             self._also(pile, main),
         )
 
     # -- parts of a leak
 
-    def _place(self, pile: Pile, place: Path | None) -> str:
+    def _place(self, pile: Pile, main: Kindred, place: Path | None) -> str:
         if pile.root == GARBAGE:
             return "nothing: garbage that is never collected"
+        if pile.holder < 0 and self.types[main.type][1] == "module":
+            return "module sys -> modules"
         if place is None:
             return "C code" if pile.root == IN_C else "the interpreter"
         more = f" and {pile.alike - 1:,} more like it" if pile.alike > 1 else ""
         return place.place + more
 
-    def _own_label(self, names: NodeNames, way: Sequence[int]) -> str:
-        own = any(names.type_name(node).startswith("memscope.") for node in way)
-        return "memscope itself" if own else ""
+    def _own_label(self, names: NodeNames, way: Sequence[int], main: Kindred | None) -> str:
+        """What it is that grows, if its class or its owner's says so."""
+        classes = [names.type_name(node) for node in way]
+        if any(name.startswith("memscope.") for name in classes):
+            return "memscope itself"
+        if main is not None and main.full.endswith(".ReferenceType"):
+            owner = " ".join(classes[-2:])
+            if "sqlite3.Connection" in owner:
+                return "cursors that a connection of sqlite3 knows, pruned every 200"
+            if "list" in classes[-1:] and "type" in classes[-2:-1]:
+                return "subclasses that a class knows"
+        return ""
 
     def _step(self, names: NodeNames, node: int) -> Any:
         if node < self.graph.holders:
@@ -205,7 +260,18 @@ class Analysis:
         return names.object(node)
 
     def _entries_now(self, pile: Pile) -> int:
-        return len(self.graph.referents(pile.holder)) if pile.holder >= 0 else 0
+        """Entries of the holder; a dict refers to a key and a value for each."""
+        return self._length(pile.holder) if pile.holder >= 0 else 0
+
+    def _length(self, node: int) -> int:
+        references = len(self.graph.referents(node))
+        return references // 2 if self._class_of(node) in MAPPINGS else references
+
+    def _class_of(self, node: int) -> str:
+        return self.types[self.graph.node(node)[1]][1] if node >= self.graph.holders else ""
+
+    def _is_container(self, node: int) -> bool:
+        return self._class_of(node) in CONTAINERS
 
     def _adders(self, main: Kindred, steps: Sequence[Any]) -> list[Any]:
         """Functions of the module, or class, that has the holder and that name it."""
@@ -271,7 +337,7 @@ class Analysis:
 
     # -- containers whose elements are not new
 
-    def _growers(self, seen: set[int], others: list[NotALeak]) -> list[Leak]:
+    def _growers(self, seen: set[int], others: list[NotALeak]) -> list[Found]:
         """Containers that grow by what was there before: shared, small or interned objects."""
         if self.rounds < 2:
             return []
@@ -284,14 +350,12 @@ class Analysis:
                 continue
             names = NodeNames(self.graph, way[0])
             place = make_path(self.graph, names, way[0])
-            label = noise.label_of(place.place) or self._own_label(names, way[0])
+            label = noise.label_of(place.place) or self._own_label(names, way[0], None)
             steps = [self._step(names, one) for one in way[0]]
-            now = len(self.graph.referents(node))
+            now = self._length(node)
             bound = "" if label else noise.bound_of(steps[-1], steps[:-1], now, ())
             if label or bound:
-                others.append(
-                    NotALeak(place.place, label or f"bounded: {bound}", references, size)
-                )
+                others.append(NotALeak(place.place, label or f"bounded: {bound}", references, size))
                 continue
             scene = Scene(
                 0,
@@ -307,24 +371,20 @@ class Analysis:
             verdict = judge(scene)
             inside = self.graph.referents(node)[-1:]
             of = names.type_name(inside[0]) if references and inside else names.type_name(node)
-            leaks.append(
-                Leak(
-                    verdict.kind,
-                    verdict.sentence,
-                    ADVICE[verdict.kind],
-                    of,
-                    references or 1,
-                    size,
-                    size,
-                    (),
-                    None,
-                    "",
-                    place,
-                    place.place,
-                    names.type_name(node),
-                    verdict.evidence,
-                )
+            leak = Leak(
+                verdict.kind,
+                verdict.sentence,
+                ADVICE[verdict.kind],
+                of,
+                references or 1,
+                size,
+                size,
+                path=place,
+                holder=verdict.holder or place.place,
+                holder_type=names.type_name(node),
+                evidence=verdict.evidence,
             )
+            leaks.append(Found(leak, node, tuple(way[0])))
         return leaks
 
     def _is_telling(self, row: tuple[int, int, int, int]) -> bool:
@@ -339,8 +399,41 @@ class Analysis:
     # -- the process
 
     def memory(self) -> dict[str, int | None]:
-        before, now = self.before.get("rss"), self.now.get("rss")
-        return {} if before is None or now is None else {"rss": now - before}
+        """By how much the process grew, by kind of memory."""
+        changes: dict[str, int | None] = {}
+        for name, value in self.now["memory"].items():
+            earlier = self.before["memory"].get(name)
+            changes[name] = None if value is None or earlier is None else value - earlier
+        return changes
+
+    def _native(self, leaks: Sequence[Leak]) -> list[Leak]:
+        """Growth of the process that is no Python object's, if it goes on to the end."""
+        sizes = [rss for rss in self.resident if rss is not None]
+        steps = [max(after - before, 0) for before, after in pairwise(sizes)]
+        if not steps or (self.rounds > 1 and not grows(steps)):
+            return []
+        python = sum(size for _, size in self.totals[-1].values())
+        python -= sum(size for _, size in self.totals[0].values())
+        why = explain(
+            ProcessMemory(**self.before["memory"]), ProcessMemory(**self.now["memory"]), python
+        )
+        if why is None:
+            return []
+        grown = sizes[-1] - sizes[0] - max(python, 0)
+        return [
+            Leak(
+                why.kind,
+                why.sentence,
+                why.advice,
+                "",
+                0,
+                0,
+                max(grown, 0),
+                per_round=tuple(steps),
+                holder="no Python object",
+                evidence=(f"resident memory rose to {size_text(sizes[-1])}",),
+            )
+        ]
 
     def notes(self) -> list[str]:
         notes = []

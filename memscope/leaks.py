@@ -31,7 +31,8 @@ from typing import TYPE_CHECKING, Any
 
 from memscope import _memscope
 from memscope.heap_nodes import OWN_FOLDER, full_name, thread_names
-from memscope.leak_report import Grown, LeakReport, Moment
+from memscope.leak_report import LeakReport
+from memscope.process_memory import resident_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -238,7 +239,7 @@ class Watch:
                 name = full_name(module, qualname)
                 before = totals.get(name, (0, 0))
                 totals[name] = (before[0] + count, before[1] + size)
-        line = marshal.dumps((label, time.monotonic() - self._began, _rss(), totals))
+        line = marshal.dumps((label, time.monotonic() - self._began, resident_bytes(), totals))
         self._log = marshal.dumps([*self._labels(), line])
 
     # -- a context manager, and a decorator
@@ -300,21 +301,11 @@ class Watch:
         return str(self.report())
 
 
-def _rss() -> int | None:
-    """Resident bytes of this process, where the platform tells."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            pages = int(file.read().split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-    import resource
-
-    return pages * resource.getpagesize()
-
-
 def _process_facts() -> dict[str, Any]:
     """What the verdicts compare between baseline and end."""
-    facts: dict[str, Any] = {"freeze": gc.get_freeze_count(), "rss": _rss()}
+    from memscope.process_memory import process_memory
+
+    facts: dict[str, Any] = {"memory": process_memory().to_dict()}
     atexit = sys.modules.get("atexit")
     if atexit is not None:
         facts["atexit"] = atexit._ncallbacks()

@@ -23,22 +23,31 @@ __all__ = ["bound_of", "label_of", "removes_again"]
 LABELS = (
     (r"module (linecache|tokenize|traceback)\b", "source lines kept for tracebacks"),
     (r"module (re|sre_\w+|_sre|re\._\w+|fnmatch|glob|_strptime)\b", "compiled patterns"),
-    (r"module (sys -> (modules|path_importer_cache|_\w+)|importlib\S*|_frozen_importlib\S*)",
-     "modules being imported"),
+    (
+        r"module (sys -> (path_importer_cache|_\w+)|importlib\S*|_frozen_importlib\S*)",
+        "modules being imported",
+    ),
     (r"module (zipimport|pkgutil|pkg_resources\S*|encodings|codecs)\b", "modules being imported"),
-    (r"__warningregistry__|module warnings -> (_?filters|onceregistry|_on\w+)",
-     "warnings already shown"),
-    (r"module (typing|_typing|abc|_abc|_py_abc|_weakrefset|functools -> singledispatch\S*"
-     r"|collections\.abc|dataclasses|enum|copyreg|inspect|types)\b", "caches of the class machinery"),
+    (
+        r"module (typing|_typing|abc|_abc|_py_abc|_weakrefset|functools -> singledispatch\S*"
+        r"|collections\.abc|dataclasses|enum|copyreg|inspect|types)\b",
+        "caches of the class machinery",
+    ),
     (r"_abc_(data|impl|cache|negative_cache)", "caches of the class machinery"),
-    (r"module (struct|_struct|locale|gettext|mimetypes|stringprep|zoneinfo\S*|decimal|random"
-     r"|email\.charset|email\._\w+|html\S*|string|textwrap|opcode|dis|ast|_ast|token)\b",
-     "a cache of the standard library"),
-    (r"module (pdb|bdb|cProfile|profile|trace|coverage\S*|pydevd\S*|_pydevd\S*)\b",
-     "a debugger or profiler"),
+    (
+        r"module (struct|_struct|locale|gettext|mimetypes|stringprep|zoneinfo\S*|decimal|random"
+        r"|email\.charset|email\._\w+|html\S*|string|textwrap|opcode|dis|ast|_ast|token)\b",
+        "a cache of the standard library",
+    ),
+    (
+        r"module (pdb|bdb|cProfile|profile|trace|coverage\S*|pydevd\S*|_pydevd\S*)\b",
+        "a debugger or profiler",
+    ),
     (r"module (_pytest\S*|pluggy\S*|pytest\S*|hypothesis\S*|unittest\S*)\b", "the test runner"),
-    (r"module (debug_toolbar\S*|werkzeug\.debug\S*|silk\S*|IPython\S*|ipykernel\S*|jedi\S*)",
-     "a debugging tool"),
+    (
+        r"module (debug_toolbar\S*|werkzeug\.debug\S*|silk\S*|IPython\S*|ipykernel\S*|jedi\S*)",
+        "a debugging tool",
+    ),
     (r"module memscope\b", "memscope itself"),
 )
 """Patterns of the place of a holder -> what it is."""
@@ -73,7 +82,7 @@ def bound_of(holder: Any, before: Sequence[Any], size: int, adders: Sequence[Any
     if cls is deque:
         maxlen = deque.__dict__["maxlen"].__get__(holder)
         return f"maxlen={maxlen}" if maxlen is not None else ""
-    for owner in reversed(before[-3:]):
+    for owner in (holder, *reversed(before)):
         if type(owner) is functools._lru_cache_wrapper:  # type: ignore[attr-defined]
             # cache_info() is in C, and asked for by class.
             info = functools._lru_cache_wrapper.cache_info(owner)  # type: ignore[attr-defined]

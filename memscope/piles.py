@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from memscope.heap_nodes import full_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from memscope._memscope import Graph, History, Survivors
@@ -40,14 +40,20 @@ WRAPPERS = frozenset(
     """
     builtins.tuple builtins.list builtins.dict builtins.set builtins.frozenset builtins.cell
     builtins.weakref builtins.ReferenceType weakref.ReferenceType weakref.KeyedRef
-    weakref.WeakMethod functools._lru_list_elem functools._HashedSeq functools._lru_cache_wrapper
+    weakref.WeakMethod builtins.method functools.partial _asyncio.Future functools._lru_list_elem functools._HashedSeq functools._lru_cache_wrapper
     collections.deque collections.OrderedDict collections.defaultdict types.SimpleNamespace
     """.split()
 )
 """Classes of which one asks what is in them, if something of the program's is."""
 
-INTERNAL = frozenset(["functools._lru_list_elem", "functools._HashedSeq", "builtins.cell"])
+INTERNAL = frozenset(
+    ["functools._lru_list_elem", "functools._HashedSeq", "builtins.cell", "_asyncio.Future"]
+)
 """Classes that nobody knows by name; what they stand for is behind them."""
+
+
+TO_BE_CALLED = frozenset(["builtins.function", "builtins.coroutine", "_asyncio.Task"])
+"""Classes of the interpreter that say more than the tuple they are in."""
 
 
 class Group(NamedTuple):
@@ -143,7 +149,11 @@ class Pile:
             inside = [
                 kind
                 for kind in growing
-                if (kind.is_program or (entry.full in INTERNAL and not kind.is_wrapper))
+                if (
+                    kind.is_program
+                    or kind.full in TO_BE_CALLED
+                    or (entry.full in INTERNAL and not kind.is_wrapper)
+                )
                 and 2 * kind.count >= entry.count
             ]
             if inside:
@@ -180,9 +190,8 @@ def find_piles(
     history: History,
     survivors: Survivors,
     tracebacks: Any | None,
-    is_noise: Callable[[Pile], bool],
 ) -> list[Pile]:
-    """The piles that grow, those of most bytes first; *is_noise* leaves some out unseen."""
+    """The piles that grow, those of most bytes first."""
     types = graph.types()
     piles, still = [], []
     for index, row in enumerate(survivors.piles(MOST_PILES)):
@@ -199,7 +208,7 @@ def find_piles(
         _fill(pile, [Group(*row) for row in survivors.groups(pile.index, tracebacks)], types)
     merged = _merged(graph, [*piles, *still])
     return sorted(
-        (pile for pile in merged if grows(pile.born) and not is_noise(pile)),
+        (pile for pile in merged if grows(pile.born)),
         key=lambda pile: -pile.bytes,
     )
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import re
 import sys
 import types
 from collections import deque
@@ -73,10 +74,12 @@ ADVICE = {
 KINDS = tuple(ADVICE)
 """The ways to leak."""
 
-CALLBACK_NAME = (
-    "callback", "handler", "listener", "observer", "subscriber", "receiver", "hook", "watcher",
-    "signal", "on_", "atexit", "finalizer", "cleanup", "teardown", "notif", "slots",
-)  # fmt: skip
+CALLBACK_NAME = re.compile(
+    r"callbacks?|handlers?|listeners?|observers?|subscri(?:ber|ption)s?|receivers?|hooks?"
+    r"|watchers?|signals?|(?<![a-z])on_|atexit|finalizers?|cleanups?|teardowns?|notif\w+",
+    re.IGNORECASE,
+)
+"""What programs call the places where they keep what is to be called."""
 
 CALLABLES = (
     types.FunctionType,
@@ -94,6 +97,8 @@ class Verdict(NamedTuple):
     kind: str
     sentence: str
     evidence: tuple[str, ...] = ()
+    holder: str = ""
+    """Who holds it, if that is known better than by the way."""
 
 
 @dataclass
@@ -203,6 +208,8 @@ def _logging(scene: Scene) -> Verdict | None:
 def _weakref_callback(scene: Scene) -> Verdict | None:
     import weakref
 
+    if any(_is_weak_mapping(step) for step in scene.steps):
+        return None
     some = [*scene.entries, scene.sample]
     if any(
         is_a(one, weakref.ref) and naming.namespace_of(weakref.ref)["__callback__"].__get__(one)
@@ -258,6 +265,8 @@ def _task(scene: Scene) -> Verdict | None:
 
 def _thread(scene: Scene) -> Verdict | None:
     some = [*scene.entries, scene.sample]
+    # A running thread's first frame calls a bound method that only C holds.
+    some += [one.__self__ for one in some if type(one) is types.MethodType]
     if any(_is_of(one, ("threading", "Thread")) for one in some):
         more = scene.facts.get("threads", 0)
         running = f"{more:,} more threads are running" if more else "the threads have ended"
@@ -331,20 +340,24 @@ def _exception(scene: Scene) -> Verdict | None:
 
 
 def _callback(scene: Scene) -> Verdict | None:
-    words = " ".join((*scene.names[-3:], scene.place)).lower()
-    named = next((word for word in CALLBACK_NAME if word in words), "")
+    words = " ".join(scene.names[-3:])
+    match = CALLBACK_NAME.search(words)
+    named = match[0] if match else ""
     registered = scene.facts.get("atexit", 0)
     if registered and (scene.root == IN_C or "atexit" in words):
         return Verdict(
             "callback",
             "functions are registered with atexit again and again",
             (f"atexit has {registered:,} more functions to call than before",),
+            "atexit",
         )
-    if any(_is_signal_handler(step) for step in (*scene.steps, *scene.entries)):
+    signal = next(filter(None, map(_signal_of, (*scene.steps, *scene.entries))), "")
+    if signal:
         return Verdict(
             "callback",
             "signal handlers are installed again and again, each keeping the one before",
-            (f"a signal handler leads to {scene.place}",),
+            (f"the handler of signal {signal} leads to all of them",),
+            f"the handler of signal {signal}",
         )
     some = [one for one in (scene.sample, *scene.entries) if _is_callback(one)]
     if not some and named:
@@ -378,13 +391,15 @@ def callable_class(cls: type | None) -> bool:
     return any("__call__" in naming.namespace_of(base) for base in naming.mro_of(cls))
 
 
-def _is_signal_handler(obj: Any) -> bool:
-    """Whether the object is what Python runs on some signal now."""
+def _signal_of(obj: Any) -> str:
+    """The name of the signal that the object handles; "" if none."""
     signal = dict.get(sys.modules, "_signal")
-    if type(signal) is not types.ModuleType or type(obj) not in CALLABLES:
-        return False
+    if type(signal) is not types.ModuleType or not is_a(obj, *CALLABLES):
+        return ""
+    from signal import Signals
+
     ask = naming.globals_of(signal)["getsignal"]
-    return any(ask(number) is obj for number in range(1, 32))
+    return next((one.name for one in Signals if ask(one) is obj), "")
 
 
 def _thread_local(scene: Scene) -> Verdict | None:
@@ -406,9 +421,7 @@ def _cache(scene: Scene) -> Verdict | None:
     if wrapper is None:
         return None
     info = functools._lru_cache_wrapper.cache_info(wrapper)  # type: ignore[attr-defined]
-    function = next(
-        (one for one in _referents(wrapper) if type(one) is types.FunctionType), None
-    )
+    function = next((one for one in _referents(wrapper) if type(one) is types.FunctionType), None)
     name = naming.describe(function) if function is not None else "a function"
     seen = (f"cache_info(): {info[3]:,} entries, maxsize {info[2]}, {info[0]:,} hits",)
     owner = next((step for step in reversed(scene.steps) if is_a(step, type)), None)
@@ -417,7 +430,10 @@ def _cache(scene: Scene) -> Verdict | None:
         return Verdict(
             "method-cache",
             f"the cache of {name} has self in its keys, and so keeps every instance for ever",
-            (*seen, f"it is an attribute of {naming.describe(owner)}" if owner is not None else name),
+            (
+                *seen,
+                f"it is an attribute of {naming.describe(owner)}" if owner is not None else name,
+            ),
         )
     return Verdict("unbounded-cache", f"the cache of {name} has no bound", seen)
 
@@ -430,7 +446,10 @@ def _referents(obj: Any) -> list[Any]:
 
 def _default(scene: Scene) -> Verdict | None:
     for step, name in zip(scene.steps, scene.names, strict=False):
-        if type(step) is types.FunctionType and name.lstrip(".") in ("__defaults__", "__kwdefaults__"):
+        if type(step) is types.FunctionType and name.lstrip(".") in (
+            "__defaults__",
+            "__kwdefaults__",
+        ):
             return Verdict(
                 "default-argument",
                 f"the default of an argument of {naming.describe(step)} is changed by each call,"
@@ -481,18 +500,15 @@ def _held_by_c(scene: Scene) -> Verdict | None:
 
 def _container(scene: Scene) -> Verdict:
     holder = scene.holder
-    if is_a(holder, dict) or _is_of(scene.steps[-2] if len(scene.steps) > 1 else None,
-                                    ("weakref", "WeakKeyDictionary"),
-                                    ("weakref", "WeakValueDictionary")):
-        weak = any(
-            _is_of(step, ("weakref", "WeakKeyDictionary"), ("weakref", "WeakValueDictionary"))
-            for step in scene.steps[-3:]
-        )
+    if is_a(holder, dict) and not _has_objects_for_keys(scene):
+        weak = any(_is_weak_mapping(step) for step in scene.steps[-3:])
         seen = [f"{scene.place} got new keys in each of {scene.rounds} rounds, and lost none"]
         if weak:
             seen.append("its keys are weak, but the values refer to them and keep them alive")
         return Verdict(
-            "unbounded-cache", f"the {scene.holder_class} gets new keys and never evicts", tuple(seen)
+            "unbounded-cache",
+            f"the {scene.holder_class} gets new keys and never evicts",
+            tuple(seen),
         )
     sized = is_a(holder, list, set, deque, bytearray, frozenset, tuple)
     what = f"the {scene.holder_class}" if sized else scene.place
@@ -500,6 +516,27 @@ def _container(scene: Scene) -> Verdict:
     if is_a(holder, deque):
         seen.append("the deque has no maxlen")
     return Verdict("growing-container", f"{what} only grows", tuple(seen))
+
+
+def _is_weak_mapping(obj: Any) -> bool:
+    return _is_of(
+        obj,
+        *(("weakref", "WeakKeyDictionary"), ("weakref", "WeakValueDictionary")),
+        ("weakref", "WeakSet"),
+    )
+
+
+def _has_objects_for_keys(scene: Scene) -> bool:
+    """Whether a dict serves as a set of objects: its keys are instances of the program's."""
+    if scene.main_class is None or any(_is_weak_mapping(step) for step in scene.steps):
+        return False
+    keys = [
+        entry
+        for entry in scene.entries
+        if "key" in (kind for kind in naming.edge_texts(scene.holder, entry))
+    ]
+    plain = (str, bytes, int, float, tuple, frozenset, type(None))
+    return bool(keys) and not any(is_a(key, *plain) for key in keys)
 
 
 RULES: tuple[Callable[[Scene], Verdict | None], ...] = (

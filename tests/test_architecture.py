@@ -53,6 +53,7 @@ ROWS = [
     {"_memscope"},
     {"files", "naming", "sources", "table", "traces"},
     {"dot", "filters", "pickles", "report"},
+    {"process_memory"},
     {"picture_nodes"},
     {"picture_dot", "picture_text"},
     {"pictures"},

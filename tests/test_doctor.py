@@ -156,3 +156,14 @@ def test_broken_here_means_exit_status_1(monkeypatch: pytest.MonkeyPatch) -> Non
     )
     assert main(["doctor"]) == 1
     assert main(["doctor", "--json"]) == 1
+
+
+def test_what_the_process_memory_can_be_divided_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = found(doctor.examine(), "process memory")
+    told = (_memscope.pymalloc_memory(), _memscope.libc_memory())
+    known = sys.platform == "linux" and not any(isinstance(one, str) for one in told)
+    assert (here.verdict == "ok") == known
+    monkeypatch.setattr(_memscope, "pymalloc_memory", lambda: "nobody tells")
+    finding = found(doctor.examine(), "process memory")
+    assert finding.verdict == "limit"
+    assert "of pymalloc's arenas, nobody tells" in finding.text

@@ -17,9 +17,11 @@ module_exec(PyObject *module)
     }
     if (PyModule_AddFunctions(module, counting_methods) < 0
         || PyModule_AddFunctions(module, names_methods) < 0
-        || PyModule_AddFunctions(module, one_object_methods) < 0) {
+        || PyModule_AddFunctions(module, one_object_methods) < 0
+        || PyModule_AddFunctions(module, process_methods) < 0) {
         return -1;
     }
+    process_remember_pymalloc(state);
     state->graph_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &graph_spec, NULL);
     if (state->graph_type == NULL || PyModule_AddType(module, state->graph_type) < 0) {
         return -1;

@@ -10,6 +10,8 @@ struct module_state {
     PyTypeObject *graph_type;
     PyTypeObject *history_type, *survivors_type;
     int layout_is_tried, layout_is_right;       /* layout_is_verified */
+    PyMemAllocatorEx obj_allocator;             /* process_remember_pymalloc; zero: not seen */
+    int obj_allocator_is_malloc;
 };
 
 static inline struct module_state *
@@ -29,8 +31,12 @@ PyObject *columns_frames(const struct tracebacks *tracebacks, uint32_t traceback
 
 /* Functions of the module: tracing.c; counting.c, what the collector tracks,
  * counted and listed; names.c, by what name one object refers to another;
- * one_object.c, its references and size. */
-extern PyMethodDef tracing_methods[], counting_methods[], names_methods[], one_object_methods[];
+ * one_object.c, its references and size; process.c, the memory of the process. */
+extern PyMethodDef tracing_methods[], counting_methods[], names_methods[], one_object_methods[],
+    process_methods[];
+
+/* Notes the allocator of the OBJ domain if no hook is above it now.  Raises nothing. */
+void process_remember_pymalloc(struct module_state *state);
 
 /* Whether base/object_layout.h is right about this process; tried at the first call, on an
  * instance made for it (one_object.c).  May run the collector.  Raises nothing: 0 then. */
