@@ -11,6 +11,7 @@ import os
 import sys
 from contextlib import suppress
 from dataclasses import replace
+from io import TextIOWrapper
 from typing import IO, TYPE_CHECKING, Any
 
 import memscope
@@ -131,7 +132,7 @@ class Session:
             # The program's output comes first; that it may fail is the program's business.
             for stream in (sys.stdout, sys.stderr):
                 with suppress(Exception):
-                    if type(stream) is type(sys.__stdout__):
+                    if type(stream) is TextIOWrapper:
                         stream.flush()
             self._report(0)
         except KeyboardInterrupt:

@@ -38,8 +38,8 @@ COMMANDS_FOR = {
 
 MAGIC = b"\x89MSCP\r\n\x1a"
 HEADER, ENTRY, MOST_CHUNKS = 24, 24, 64
-ROWS = b"ROWS"
-"""A chunk that every snapshot of allocations has and no other file."""
+HEAP_CHUNK = b"HEAP"
+"""A chunk that every heap snapshot has and no other file."""
 
 PICKLE_MAGIC = b"\x80"
 
@@ -49,7 +49,7 @@ def kind_of(head: bytes) -> str | None:
     if head.startswith(MAGIC):
         count = min(int.from_bytes(head[12:16], "little"), MOST_CHUNKS)
         ids = [head[HEADER + ENTRY * number :][:4] for number in range(count)]
-        return ALLOCATIONS if ROWS in ids else HEAP
+        return HEAP if HEAP_CHUNK in ids else ALLOCATIONS
     if head.startswith(PICKLE_MAGIC):
         return ALLOCATIONS
     return REPORT if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else None
