@@ -20,7 +20,7 @@ from memscope.table import clip, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from memscope._memscope import Graph
+    from memscope._memscope import Graph, Join, RawFrame
 
 __all__ = [
     "GONE",
@@ -89,10 +89,15 @@ class NodeNames:
     """Names for some nodes of a graph.  Holds their objects, so keep it for a question only."""
 
     def __init__(
-        self, graph: Graph, nodes: Iterable[int], known: Mapping[int, object] | None = None
+        self,
+        graph: Graph,
+        nodes: Iterable[int],
+        known: Mapping[int, object] | None = None,
+        join: Join | None = None,
     ) -> None:
-        """*known*: objects that the caller has, by node."""
+        """*known*: objects that the caller has, by node; *join*: where they were allocated."""
         self._graph = graph
+        self._join = join
         self._types = graph.types()
         self._sources = Sources()
         wanted = list({node for node in nodes if node >= graph.holders})
@@ -153,14 +158,18 @@ class NodeNames:
         Nor if it was in memscope: then the block is one that memscope let go of, and the
         program got it from a free list, where tracing does not see it.
         """
+        frame = self._newest_frame(node)
+        if frame is None or frame[0].startswith(OWN_FOLDER):
+            return ""
+        filename, lineno = frame
+        return f"{self._sources.shown(filename)}:{lineno}"
+
+    def _newest_frame(self, node: int) -> RawFrame | None:
+        if self._join is not None:
+            return self._join.sites([node])[0]
         obj = self.object(node)
         found = None if obj is GONE else _memscope.get_object_traceback(obj)
-        if found is None:
-            return ""
-        filename, lineno = found[0][0]
-        if filename.startswith(OWN_FOLDER):
-            return ""
-        return f"{self._sources.shown(filename)}:{lineno}"
+        return found[0][0] if found else None
 
 
 def thread_names() -> dict[int, str]:

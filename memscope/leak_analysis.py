@@ -22,7 +22,7 @@ from memscope.piles import GARBAGE, IN_C, Kindred, Pile, find_piles, grows
 from memscope.process_memory import ProcessMemory, explain
 from memscope.report import size_text
 from memscope.sources import Sources, source_line
-from memscope.verdicts import ADVICE, Scene, judge
+from memscope.verdicts import ADVICE, Scene, callable_class, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,8 +35,14 @@ MOST_LEAKS = 50
 SAMPLES = 12
 """Objects of a pile that are looked at."""
 
+WEAK_CONTAINERS = frozenset(
+    ["_weakrefset.WeakSet", "weakref.WeakKeyDictionary", "weakref.WeakValueDictionary"]
+)
 MAPPINGS = frozenset(["dict", "defaultdict", "OrderedDict", "Counter"])
 CONTAINERS = MAPPINGS | {"list", "set", "deque", "frozenset", "tuple"}
+MOST_AROUND = 6
+"""Containers around a holder that are asked for a bound."""
+
 MOST_ALSO = 8
 MOST_TYPES = 20
 
@@ -189,19 +195,15 @@ class Analysis:
             return NotALeak(holder, label, main.count, pile.bytes)
         steps = [self._step(names, node) for node in holder_way]
         site = self._site(main)
-        if holder_way:
-            bound = noise.bound_of(
-                steps[-1], steps[:-1], self._entries_now(pile), self._adders(main, steps)
-            )
-            if bound:
-                return NotALeak(holder, f"bounded: {bound}", main.count, pile.bytes)
+        bound = self._bound(names, holder_way, steps, self._adders(site, steps))
+        if bound:
+            return NotALeak(holder, f"bounded: {bound}", main.count, pile.bytes)
+        if main.full == "builtins.function":
+            main = self._called_by(pile, main)
         scene = Scene(
             pile.root,
             steps,
-            [
-                (names.edges(source, target) or [""])[0]
-                for source, target in zip(holder_way, holder_way[1:], strict=False)
-            ],
+            self._edges(names, holder_way),
             holder,
             self.rounds,
             [obj for node in entries if (obj := names.object(node)) is not GONE],
@@ -211,6 +213,7 @@ class Analysis:
             self._facts(),
         )
         verdict = judge(scene)
+        site = self._site(main)
         return Leak(
             verdict.kind,
             verdict.sentence,
@@ -246,12 +249,11 @@ class Analysis:
         classes = [names.type_name(node) for node in way]
         if any(name.startswith("memscope.") for name in classes):
             return "memscope itself"
-        if main is not None and main.full.endswith(".ReferenceType"):
-            owner = " ".join(classes[-2:])
-            if "sqlite3.Connection" in owner:
-                return "cursors that a connection of sqlite3 knows, pruned every 200"
-            if "list" in classes[-1:] and "type" in classes[-2:-1]:
-                return "subclasses that a class knows"
+        if classes[-2:] == ["sqlite3.Connection", "list"]:
+            return "cursors that a connection of sqlite3 knows, pruned every 200"
+        weak = main is not None and main.full in ("weakref.ReferenceType", "weakref.KeyedRef")
+        if weak and any(name in WEAK_CONTAINERS for name in classes[-3:]):
+            return "weak references, which keep nothing alive"
         return ""
 
     def _step(self, names: NodeNames, node: int) -> Any:
@@ -259,9 +261,21 @@ class Analysis:
             return self.graph.holder(node)[0]
         return names.object(node)
 
-    def _entries_now(self, pile: Pile) -> int:
-        """Entries of the holder; a dict refers to a key and a value for each."""
-        return self._length(pile.holder) if pile.holder >= 0 else 0
+    def _edges(self, names: NodeNames, way: Sequence[int]) -> list[str]:
+        return [(names.edges(source, target) or [""])[0] for source, target in pairwise(way)]
+
+    def _bound(
+        self, names: NodeNames, way: Sequence[int], steps: Sequence[Any], adders: Sequence[Any]
+    ) -> str:
+        """What bounds the holder, or a container that the holder is in; "" if nothing does."""
+        for at in range(len(way) - 1, max(len(way) - 1 - MOST_AROUND, 0), -1):
+            if at == len(way) - 1 or self._is_container(way[at]):
+                edge = (names.edges(way[at - 1], way[at]) or [""])[0]
+                length = self._length(way[at])
+                bound = noise.bound_of(steps[at], steps[:at], edge, length, adders)
+                if bound:
+                    return bound
+        return ""
 
     def _length(self, node: int) -> int:
         references = len(self.graph.referents(node))
@@ -273,8 +287,10 @@ class Analysis:
     def _is_container(self, node: int) -> bool:
         return self._class_of(node) in CONTAINERS
 
-    def _adders(self, main: Kindred, steps: Sequence[Any]) -> list[Any]:
-        """Functions of the module, or class, that has the holder and that name it."""
+    def _adders(self, site: Site | None, steps: Sequence[Any]) -> list[Any]:
+        """The functions that allocate at *site*: what else they do is told by their code."""
+        if site is None:
+            return []
         found = []
         for step in steps[:4]:
             space = naming.globals_of(step) if type(step) is types.ModuleType else None
@@ -293,26 +309,43 @@ class Analysis:
             if step is GONE or isinstance(step, str):
                 continue
             for base in naming.mro_of(type(step)):
-                if base.__module__ not in ("builtins",):
+                if base.__module__ != "builtins":
                     found += [
                         member
                         for member in list(naming.namespace_of(base).values())
                         if type(member) is types.FunctionType
                     ]
-        site = self._site(main)
-        lines = {(site.filename, site.lineno)} if site is not None else set()
         return [
             function
             for function in dict.fromkeys(found)
-            if any(
-                function.__code__.co_filename == filename
-                and any(line == lineno for _, _, line in function.__code__.co_lines())
-                for filename, lineno in lines
-            )
+            if function.__code__.co_filename == site.filename
+            and any(line == site.lineno for _, _, line in function.__code__.co_lines())
         ]
 
     def _site(self, main: Kindred) -> Site | None:
-        return None
+        """The line that allocated most of them: of the program, if it took part."""
+        if self.join is None:
+            return None
+        sites: dict[Site, int] = {}
+        for count, example in main.tracebacks.values():
+            places = self.join.places(example)
+            if not places:
+                continue
+            mine = next((place for place in places if self.sources.is_mine(place[0])), places[0])
+            site = Site(*mine)
+            sites[site] = sites.get(site, 0) + count
+        return max(sites, key=lambda site: sites[site], default=None)
+
+    def _called_by(self, pile: Pile, main: Kindred) -> Kindred:
+        """Of a library's wrapper functions, the program's objects that they call."""
+        inside = [
+            kind
+            for kind in pile.kinds.values()
+            if kind.is_program and 2 * kind.count >= main.count and grows(kind.born)
+        ]
+        names = NodeNames(self.graph, [kind.example for kind in inside])
+        inside = [kind for kind in inside if callable_class(type(names.object(kind.example)))]
+        return max(inside, key=lambda kind: (kind.below, kind.name), default=main)
 
     def _also(self, pile: Pile, main: Kindred) -> tuple[Grown, ...]:
         rows = [
@@ -352,18 +385,14 @@ class Analysis:
             place = make_path(self.graph, names, way[0])
             label = noise.label_of(place.place) or self._own_label(names, way[0], None)
             steps = [self._step(names, one) for one in way[0]]
-            now = self._length(node)
-            bound = "" if label else noise.bound_of(steps[-1], steps[:-1], now, ())
+            bound = "" if label else self._bound(names, way[0], steps, ())
             if label or bound:
                 others.append(NotALeak(place.place, label or f"bounded: {bound}", references, size))
                 continue
             scene = Scene(
                 0,
                 steps,
-                [
-                    (names.edges(source, target) or [""])[0]
-                    for source, target in zip(way[0], way[0][1:], strict=False)
-                ],
+                self._edges(names, way[0]),
                 place.place,
                 self.rounds,
                 facts=self._facts(),

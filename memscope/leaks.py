@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from memscope._memscope import Graph, History
+    from memscope._memscope import History
 
 __all__ = ["Watch", "diagnose", "watch"]
 
@@ -225,14 +225,22 @@ class Watch:
         if self._collects:
             gc.collect()
         names = thread_names()
-        hide = [self, names]
-        taken: Any = _memscope.Graph.take(hide=hide, threads=names, hide_frames=OWN_FOLDER)
-        graph: Graph = taken
-        self._history = (
-            _memscope.History.begin(graph)
-            if self._history is None
-            else self._history.advance(graph)
-        )
+        hide = [self, names, self._history, self._join]
+        options: dict[str, Any] = {"hide": hide, "threads": names, "hide_frames": OWN_FOLDER}
+        join = None
+        if _memscope.is_tracing():
+            join = _memscope.Join.take(**options)
+            graph = join.graph
+        else:
+            graph = _memscope.Graph.take(**options)
+        epochs = marshal.loads(self._epochs) if self._epochs else ()
+        if self._history is None:
+            self._history = _memscope.History.begin(graph)
+        else:
+            self._history = self._history.advance(graph, join, epochs)
+        self._join = join
+        if _memscope.is_tracing():
+            self._epochs = marshal.dumps((*epochs, _memscope.advance_epoch()))
         totals: dict[str, tuple[int, int]] = {}
         for module, qualname, _, count, size in graph.types():
             if count:

@@ -55,8 +55,9 @@ LABELS = (
 KNOWN = tuple((re.compile(pattern), label) for pattern, label in LABELS)
 
 LIMIT_NAME = re.compile(
-    r"(^|_)(max|maximum|limit|capacity|bound|maxsize|maxlen|max_?\w*|\w*_max|\w*_limit|quota"
-    r"|keep|retain)(_|$)",
+    r"_*((max(imum)?_?(size|len|length|entries|items|count|keys|elements|records|objects|num)?)"
+    r"|((size|entry|item|count|cache|pool)_?)?(limit|capacity|bound|maximum|max)"
+    r"|(cache|pool|buffer|history|window)_?size|keep(_last)?|backlog|retention)",
     re.IGNORECASE,
 )
 """Names under which programs keep how many entries they allow."""
@@ -71,10 +72,13 @@ def label_of(place: str) -> str:
     return next((label for pattern, label in KNOWN if pattern.search(place)), "")
 
 
-def bound_of(holder: Any, before: Sequence[Any], size: int, adders: Sequence[Any]) -> str:
+def bound_of(
+    holder: Any, before: Sequence[Any], edge: str, size: int, adders: Sequence[Any]
+) -> str:
     """What keeps *holder* from growing for ever, in words; "" if nothing does.
 
-    *before*: the objects on the way to it, the nearest last.  *size*: entries it has now.
+    *before*: the objects on the way to it, the nearest last, which refers to it by the name
+    *edge*.  *size*: entries it has now.
     *adders*: functions, or their code, that add to it.  A limit counts only while it is not
     yet exceeded.  Runs none of their code.
     """
@@ -90,7 +94,7 @@ def bound_of(holder: Any, before: Sequence[Any], size: int, adders: Sequence[Any
             return f"lru_cache(maxsize={maxsize})" if maxsize is not None else ""
     for owner in (holder, *reversed(before[-2:])):
         for name, value in _numbers(owner):
-            if LIMIT_NAME.search(name) and size <= value:
+            if _is_limit(name, edge) and size <= value:
                 return f"{name}={value}"
     for function in adders:
         code = function if type(function) is types.CodeType else getattr(function, "__code__", None)
@@ -121,6 +125,14 @@ def _bound_in(code: types.CodeType, function: Any, size: int) -> str:
         if type(value) is int and size <= value and value > 1:
             return f"{code.co_name}() removes entries beyond {name}={value}"
     return ""
+
+
+def _is_limit(name: str, edge: str) -> bool:
+    """Whether an attribute of that name limits what its object refers to as *edge*."""
+    if LIMIT_NAME.fullmatch(name):
+        return True
+    what = re.sub(r"\W|_", "", edge).rstrip("s").lower()
+    return bool(what) and re.fullmatch(rf"_*max_?{what}s?", name.lower()) is not None
 
 
 def _numbers(obj: Any) -> Iterator[tuple[str, int]]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from memscope._memscope import Graph, History, Survivors
+    from memscope._memscope import Graph, History, Join, Survivors
 
 __all__ = ["GARBAGE", "IN_C", "Group", "Kindred", "Pile", "find_piles", "grows", "grows_no_more"]
 
@@ -39,9 +39,10 @@ TAIL = 3
 WRAPPERS = frozenset(
     """
     builtins.tuple builtins.list builtins.dict builtins.set builtins.frozenset builtins.cell
-    builtins.weakref builtins.ReferenceType weakref.ReferenceType weakref.KeyedRef
-    weakref.WeakMethod builtins.method functools.partial _asyncio.Future functools._lru_list_elem functools._HashedSeq functools._lru_cache_wrapper
-    collections.deque collections.OrderedDict collections.defaultdict types.SimpleNamespace
+    builtins.method weakref.ReferenceType weakref.KeyedRef weakref.WeakMethod
+    functools.partial functools._lru_list_elem functools._HashedSeq
+    functools._lru_cache_wrapper _asyncio.Future collections.deque collections.OrderedDict
+    collections.defaultdict types.SimpleNamespace
     """.split()
 )
 """Classes of which one asks what is in them, if something of the program's is."""
@@ -85,7 +86,8 @@ class Kindred:
     entries: int = 0
     example: int = 0
     born: list[int] = field(default_factory=list)
-    tracebacks: dict[int, int] = field(default_factory=dict)
+    tracebacks: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Traceback -> how many of them, and the node of one."""
 
     def add(self, group: Group) -> None:
         if group.count > self.count or not self.born:
@@ -95,7 +97,22 @@ class Kindred:
         self.below = self.below + group.below
         self.entries += group.count if group.entry else 0
         self.born = _sum(self.born, group.born)
-        self.tracebacks[group.traceback] = self.tracebacks.get(group.traceback, 0) + group.count
+        self._allocated(group.traceback, group.count, group.example)
+
+    def _allocated(self, traceback: int, count: int, example: int) -> None:
+        before = self.tracebacks.get(traceback, (0, 0))[0]
+        self.tracebacks[traceback] = (before + count, example)
+
+    def join(self, other: Kindred) -> None:
+        """Count the objects of *other* in."""
+        self.count += other.count
+        self.bytes += other.bytes
+        self.below += other.below
+        self.entries += other.entries
+        self.example = self.example or other.example
+        self.born = _sum(self.born, other.born)
+        for traceback, (count, example) in other.tracebacks.items():
+            self._allocated(traceback, count, example)
 
     @property
     def full(self) -> str:
@@ -157,8 +174,13 @@ class Pile:
                 and 2 * kind.count >= entry.count
             ]
             if inside:
-                return max(inside, key=lambda kind: (kind.is_program, kind.below, kind.name))
+                return max(inside, key=_rank)
         return entry
+
+
+def _rank(kind: Kindred) -> tuple[bool, bool, int, str]:
+    """How much a class tells of what is in a wrapper."""
+    return kind.is_program, kind.full in TO_BE_CALLED, kind.below, kind.name
 
 
 def grows(born: Sequence[int]) -> bool:
@@ -189,11 +211,12 @@ def find_piles(
     graph: Graph,
     history: History,
     survivors: Survivors,
-    tracebacks: Any | None,
+    join: Join | None,
 ) -> list[Pile]:
     """The piles that grow, those of most bytes first."""
     types = graph.types()
-    piles, still = [], []
+    piles: list[Pile] = []
+    still: list[Pile] = []
     for index, row in enumerate(survivors.piles(MOST_PILES)):
         pile = Pile(index, *row)
         if pile.holder >= 0 and (pile.holder < graph.holders):
@@ -205,7 +228,7 @@ def find_piles(
     for pile in (*piles, *still):
         if pile.holder >= 0:
             pile.way = tuple(survivors.way(pile.holder))
-        _fill(pile, [Group(*row) for row in survivors.groups(pile.index, tracebacks)], types)
+        _fill(pile, [Group(*row) for row in survivors.groups(pile.index, join)], types)
     merged = _merged(graph, [*piles, *still])
     return sorted(
         (pile for pile in merged if grows(pile.born)),
@@ -247,14 +270,7 @@ def _add(pile: Pile, other: Pile) -> None:
     pile.born = _sum(pile.born, other.born)
     for number, kind in other.kinds.items():
         mine = pile.kinds.setdefault(number, Kindred(number, kind.module, kind.name))
-        mine.count += kind.count
-        mine.bytes += kind.bytes
-        mine.below += kind.below
-        mine.entries += kind.entries
-        mine.example = mine.example or kind.example
-        mine.born = _sum(mine.born, kind.born)
-        for traceback, count in kind.tracebacks.items():
-            mine.tracebacks[traceback] = mine.tracebacks.get(traceback, 0) + count
+        mine.join(kind)
 
 
 def _sum(left: Sequence[int], right: Sequence[int]) -> list[int]:

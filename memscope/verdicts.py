@@ -88,6 +88,8 @@ CALLABLES = (
     functools.partial,
 )
 
+EXIT_STACKS = (("contextlib", "_BaseExitStack"),)
+
 SUSPENDED = (types.GeneratorType, types.AsyncGeneratorType)
 
 
@@ -350,6 +352,13 @@ def _callback(scene: Scene) -> Verdict | None:
             "functions are registered with atexit again and again",
             (f"atexit has {registered:,} more functions to call than before",),
             "atexit",
+        )
+    stack = next((step for step in scene.steps if _is_of(step, *EXIT_STACKS)), None)
+    if stack is not None:
+        return Verdict(
+            "callback",
+            "callbacks are added to an exit stack that is never closed",
+            (f"held by {scene.place}",),
         )
     signal = next(filter(None, map(_signal_of, (*scene.steps, *scene.entries))), "")
     if signal:

@@ -283,6 +283,47 @@ GRAPH_CALLS: dict[str, Callable[[], object]] = {
     "Graph.grown": grown,
     "Graph.grown from nonsense": lambda: raises(lambda: graph().grown(5, 5)),
 }
+
+
+@functools.cache
+def join() -> Any:
+    """Of a graph and a table that is empty, and so may be kept over all tests."""
+    return _memscope.Join(graph(), columns())
+
+
+def take_join() -> None:
+    _memscope.start(3)
+    things = [Thing() for _ in range(9)]
+    taken = _memscope.Join.take()
+    nodes = taken.graph.find(things)
+    assert None not in taken.sites(nodes)
+    for node in nodes:
+        taken.traceback(node), taken.epoch(node), taken.row(node), taken.traceback_id(node)
+    _memscope.stop()
+
+
+def no_node(name: str) -> None:
+    raises(lambda: getattr(join(), name)(1 << 31), IndexError)
+
+
+JOIN_CALLS: dict[str, Callable[[], object]] = {
+    "Join": lambda: _memscope.Join(graph(), columns()),
+    "Join of nonsense": lambda: raises(lambda: _memscope.Join(columns(), graph())),
+    "Join and keep": lambda: _memscope.Join(graph(keep=True), columns()),
+    "Join.take": take_join,
+    "Join.take when off": lambda: _memscope.Join.take(keep=True),
+    "Join.take of nonsense": lambda: raises(lambda: _memscope.Join.take(hide=5)),  # type: ignore[arg-type]
+    "Join.take in a cycle": lambda: vars(Thing()).update(join=_memscope.Join.take(keep=True)),
+    "Join.graph": lambda: join().graph,
+    "Join.columns": lambda: join().columns,
+    "Join.rows": lambda: join().rows[0],
+    "Join.nbytes": lambda: join().nbytes,
+    "Join.row": lambda: no_node("row"),
+    "Join.traceback_id": lambda: no_node("traceback_id"),
+    "Join.traceback": lambda: no_node("traceback"),
+    "Join.epoch": lambda: no_node("epoch"),
+    "Join.sites": lambda: (join().sites([0, 1]), raises(lambda: join().sites(5))),
+}
 COUNTING_CALLS: dict[str, Callable[[], object]] = {
     "edge_names": lambda: _memscope.edge_names(HELD, HELD[0]),
     "referents": lambda: _memscope.referents(HELD),
@@ -303,7 +344,7 @@ COUNTING_CALLS: dict[str, Callable[[], object]] = {
     "ids_added": lambda: _memscope.ids_added(b"12345678" * 3, b"12345678"),
     "ids_added of nonsense": lambda: raises(lambda: _memscope.ids_added(b"123", b"")),
 }
-CALLS |= GRAPH_CALLS | COUNTING_CALLS
+CALLS |= GRAPH_CALLS | JOIN_CALLS | COUNTING_CALLS
 
 # Called differently on purpose, or no function of their own.
 NOT_CALLED = {"RawFrame", "RawTrace", "GroupKey"}
@@ -311,7 +352,7 @@ NOT_CALLED = {"RawFrame", "RawTrace", "GroupKey"}
 
 def public_names() -> set[str]:
     names = {name for name in dir(_memscope) if not name.startswith("_")}
-    for kind in (_memscope.Columns, _memscope.Graph):
+    for kind in (_memscope.Columns, _memscope.Graph, _memscope.Join):
         names |= {f"{kind.__name__}.{name}" for name in dir(kind) if not name.startswith("_")}
     return names - NOT_CALLED
 
@@ -342,7 +383,7 @@ def counters() -> tuple[int, int, int]:
 def test_no_leak(name: str) -> None:
     _memscope.stop()
     call = CALLS[name]
-    rounds = 8 if name.startswith("Graph") else 20  # a graph takes its time
+    rounds = 8 if name.startswith(("Graph", "Join")) else 20  # a graph takes its time
     for _ in range(3):
         call()
     growth: list[tuple[int, ...]] = []

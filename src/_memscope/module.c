@@ -1,19 +1,42 @@
 /* memscope._memscope: what Python can ask of the C core.  A table of contents;
  * the functions are in bind/. */
 #include "bind/bind.h"
+#include "bind/graph_join.h"
 
 PyDoc_STRVAR(module_doc,
 "The C core of memscope: records who allocated each block of memory.\n"
 "\n"
 "Use memscope or memscope.tracemalloc; this module is what they are made of.");
 
+/* The types of the module: where the state has each, and what it is made from. */
+static const struct {
+    size_t offset;
+    PyType_Spec *spec;
+} type_specs[] = {
+    {offsetof(struct module_state, columns_type), &columns_spec},
+    {offsetof(struct module_state, graph_type), &graph_spec},
+    {offsetof(struct module_state, join_type), &graph_join_spec},
+    {offsetof(struct module_state, history_type), &history_spec},
+    {offsetof(struct module_state, survivors_type), &survivors_spec},
+};
+
+#define TYPE_COUNT (sizeof type_specs / sizeof type_specs[0])
+
+static PyTypeObject **
+type_of_state(PyObject *module, size_t i)
+{
+    return (PyTypeObject **)((char *)bind_state(module) + type_specs[i].offset);
+}
+
 static int
 module_exec(PyObject *module)
 {
-    struct module_state *state = bind_state(module);
-    state->columns_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &columns_spec, NULL);
-    if (state->columns_type == NULL || PyModule_AddType(module, state->columns_type) < 0) {
-        return -1;
+    for (size_t i = 0; i < TYPE_COUNT; i++) {
+        PyTypeObject **type = type_of_state(module, i);
+        *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, type_specs[i].spec, NULL);
+        if (*type == NULL || PyModule_AddType(module, *type) < 0) {
+            return -1;
+        }
     }
     if (PyModule_AddFunctions(module, counting_methods) < 0
         || PyModule_AddFunctions(module, names_methods) < 0
@@ -21,37 +44,25 @@ module_exec(PyObject *module)
         || PyModule_AddFunctions(module, process_methods) < 0) {
         return -1;
     }
-    process_remember_pymalloc(state);
-    state->graph_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &graph_spec, NULL);
-    if (state->graph_type == NULL || PyModule_AddType(module, state->graph_type) < 0) {
-        return -1;
-    }
-    state->history_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &history_spec, NULL);
-    state->survivors_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &survivors_spec, NULL);
-    if (state->history_type == NULL || PyModule_AddType(module, state->history_type) < 0
-        || state->survivors_type == NULL || PyModule_AddType(module, state->survivors_type) < 0) {
-        return -1;
-    }
+    process_remember_pymalloc(bind_state(module));
     return tracing_stop_at_exit(module);
 }
 
 static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
 {
-    Py_VISIT(bind_state(module)->columns_type);
-    Py_VISIT(bind_state(module)->graph_type);
-    Py_VISIT(bind_state(module)->history_type);
-    Py_VISIT(bind_state(module)->survivors_type);
+    for (size_t i = 0; i < TYPE_COUNT; i++) {
+        Py_VISIT(*type_of_state(module, i));
+    }
     return 0;
 }
 
 static int
 module_clear(PyObject *module)
 {
-    Py_CLEAR(bind_state(module)->columns_type);
-    Py_CLEAR(bind_state(module)->graph_type);
-    Py_CLEAR(bind_state(module)->history_type);
-    Py_CLEAR(bind_state(module)->survivors_type);
+    for (size_t i = 0; i < TYPE_COUNT; i++) {
+        Py_CLEAR(*type_of_state(module, i));
+    }
     return 0;
 }
 

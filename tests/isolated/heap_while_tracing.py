@@ -12,7 +12,7 @@ for nframe in (1, 25):
         exercise()
         gc.collect()
         before = len(m.take_snapshot())
-        graphs = [Graph.take(), Graph.take(keep=True)]
+        graphs = [Graph.take(), Graph.take(keep=True), m.Join.take().graph]
         for graph in graphs:
             question(graph, kept)
         after = m.take_snapshot()

@@ -9,6 +9,7 @@ struct module_state {
     PyTypeObject *columns_type;
     PyTypeObject *graph_type;
     PyTypeObject *history_type, *survivors_type;
+    PyTypeObject *join_type;
     int layout_is_tried, layout_is_right;       /* layout_is_verified */
     PyMemAllocatorEx obj_allocator;             /* process_remember_pymalloc; zero: not seen */
     int obj_allocator_is_malloc;
@@ -47,6 +48,10 @@ extern PyType_Spec graph_spec;
 
 /* history.c, survivors.c: which objects stay over a series of graphs, and where. */
 extern PyType_Spec history_spec, survivors_spec;
+
+/* A frozen copy of all traces, empty if tracing is off; NULL without memory.  Holding the
+ * GIL; runs no Python code (tracing.c). */
+struct snapshot *tracing_freeze(void);
 
 /* Has the tracer stopped when the main interpreter exits: after that, states of
  * threads vanish, and a hook could be reading their frames.  Nothing in other

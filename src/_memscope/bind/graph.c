@@ -53,6 +53,32 @@ graph_parse_nodes(PyObject *sequence, uint32_t count, uint32_t *out)
     return 0;
 }
 
+int
+graph_nodes_arg(Graph *self, PyObject *arg, struct node_args *out)
+{
+    *out = (struct node_args){0};
+    if (arg == NULL) {
+        return 0;
+    }
+    PyObject *sequence = PySequence_Tuple(arg);
+    if (sequence == NULL) {
+        return -1;
+    }
+    size_t count = (size_t)PyTuple_GET_SIZE(sequence);
+    uint32_t *nodes = mem_malloc(count + 1, sizeof *nodes);
+    int status = nodes != NULL ? graph_parse_nodes(sequence, self->graph->count, nodes) : -1;
+    if (nodes == NULL) {
+        PyErr_NoMemory();
+    }
+    Py_DECREF(sequence);
+    if (status < 0) {
+        mem_free(nodes);
+        return -1;
+    }
+    *out = (struct node_args){nodes, count};
+    return 0;
+}
+
 /* -- making and ending ----------------------------------------------------------------- */
 
 Graph *

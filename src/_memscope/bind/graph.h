@@ -22,6 +22,15 @@ int graph_node_arg(Graph *self, PyObject *number, uint32_t *node);
  * because __index__ and a collection run code that could change a list. */
 int graph_parse_nodes(PyObject *sequence, uint32_t count, uint32_t *out);
 
+/* Node numbers given as a sequence; `nodes` is released with mem_free. */
+struct node_args {
+    uint32_t *nodes;
+    size_t count;
+};
+
+/* 0, or -1 with an exception and nothing to release.  NULL: none are given. */
+int graph_nodes_arg(Graph *self, PyObject *sequence, struct node_args *out);
+
 /* An object without a graph, not yet tracked: it is made before the graph is, since
  * making it could start a collection. */
 Graph *graph_new_empty(PyTypeObject *type);
@@ -30,6 +39,14 @@ Graph *graph_new_empty(PyTypeObject *type);
 PyObject *graph_node_list(const uint32_t *nodes, size_t count);
 
 /* graph_take.c */
+
+/* Called with a graph that has just been taken, and its map; nothing has happened since.
+ * 0, or -1 without memory; no exception. */
+typedef int (*graph_moment)(const struct graph *graph, const struct pagemap *map, void *arg);
+
+/* What Graph.take does with its arguments; `moment` may be NULL. */
+Graph *graph_take_at(PyTypeObject *type, PyObject *args, PyObject *kwargs, graph_moment moment,
+                     void *arg);
 PyObject *graph_take(PyObject *type, PyObject *args, PyObject *kwargs);
 PyObject *graph_from_python(PyObject *type, PyObject *args);
 extern const char graph_take_doc[], graph_from_python_doc[];

@@ -5,47 +5,14 @@
 #include "heap/paths.h"
 #include "heap/search.h"
 
-/* Node numbers given as a sequence; released with mem_free. */
-struct node_args {
-    uint32_t *nodes;
-    size_t count;
-};
-
-/* 0, or -1 with an exception and nothing to release.  NULL: none are given. */
-static int
-parse_nodes(Graph *self, PyObject *arg, struct node_args *out)
-{
-    *out = (struct node_args){0};
-    if (arg == NULL) {
-        return 0;
-    }
-    PyObject *sequence = PySequence_Tuple(arg);
-    if (sequence == NULL) {
-        return -1;
-    }
-    size_t count = (size_t)PyTuple_GET_SIZE(sequence);
-    uint32_t *nodes = mem_malloc(count + 1, sizeof *nodes);
-    int status = nodes != NULL ? graph_parse_nodes(sequence, self->graph->count, nodes) : -1;
-    if (nodes == NULL) {
-        PyErr_NoMemory();
-    }
-    Py_DECREF(sequence);
-    if (status < 0) {
-        mem_free(nodes);
-        return -1;
-    }
-    *out = (struct node_args){nodes, count};
-    return 0;
-}
-
 static int
 parse_targets(Graph *self, PyObject *targets, PyObject *avoid, struct node_args *out_targets,
               struct node_args *out_avoid)
 {
-    if (parse_nodes(self, targets, out_targets) < 0) {
+    if (graph_nodes_arg(self, targets, out_targets) < 0) {
         return -1;
     }
-    if (parse_nodes(self, avoid, out_avoid) < 0) {
+    if (graph_nodes_arg(self, avoid, out_avoid) < 0) {
         mem_free(out_targets->nodes);
         return -1;
     }

@@ -40,8 +40,8 @@ const char graph_take_doc[] =
     "\n"
     "Raises MemoryError.  Cost: about a gc.collect(), while all other threads wait.";
 
-PyObject *
-graph_take(PyObject *type, PyObject *args, PyObject *kwargs)
+Graph *
+graph_take_at(PyTypeObject *type, PyObject *args, PyObject *kwargs, graph_moment moment, void *arg)
 {
     static char *names[] = {"keep", "hide", "threads", "hide_frames", NULL};
     int keep = 0;
@@ -63,23 +63,37 @@ graph_take(PyObject *type, PyObject *args, PyObject *kwargs)
             hide_frames != NULL && PyUnicode_GET_LENGTH(hide_frames) > 0 ? hide_frames : NULL,
         .hide = ((PyTupleObject *)hidden)->ob_item,
         .hide_count = (size_t)PyTuple_GET_SIZE(hidden),
-        .leaf = (PyTypeObject *)type,
+        .leaf = type,
         .keep = keep,
     };
-    Graph *self = graph_new_empty((PyTypeObject *)type);
+    Graph *self = graph_new_empty(type);
     if (self != NULL) {
-        self->graph = walk_heap(&options, keep ? &self->index : NULL);
+        self->graph = walk_heap(&options, keep || moment != NULL ? &self->index : NULL);
+        int status = self->graph != NULL ? 0 : -1;
+        if (status == 0 && moment != NULL) {
+            status = moment(self->graph, self->index, arg);
+        }
         self->kept = keep && self->graph != NULL ? (PyObject **)self->graph->address : NULL;
+        if (!keep) {
+            pagemap_free(self->index);
+            self->index = NULL;
+        }
         PyObject_GC_Track(self);
-        if (self->graph == NULL) {
+        if (status < 0) {
             PyErr_NoMemory();
         }
-        if (self->graph == NULL || name_threads(self->graph, threads) < 0) {
+        if (status < 0 || name_threads(self->graph, threads) < 0) {
             Py_CLEAR(self);
         }
     }
     Py_DECREF(hidden);
-    return (PyObject *)self;
+    return self;
+}
+
+PyObject *
+graph_take(PyObject *type, PyObject *args, PyObject *kwargs)
+{
+    return (PyObject *)graph_take_at((PyTypeObject *)type, args, kwargs, NULL, NULL);
 }
 
 const char graph_from_python_doc[] =

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "bind/bind.h"
+#include "bind/graph_join.h"
 
 static History *
 history_new(PyTypeObject *type, Graph *graph)
@@ -68,58 +69,101 @@ begin(PyObject *type, PyObject *graph)
 }
 
 PyDoc_STRVAR(advance_doc,
-"advance($self, graph, born=None, /)\n"
+"advance($self, graph, join=None, epochs=(), /)\n"
 "--\n"
 "\n"
 "The history of *graph*, which was taken after the one that this is the history of.\n"
 "\n"
-"born: a buffer of one uint16 for each node of *graph*, the earliest moment at which its\n"
-"object can have been made, or None: it tells objects apart that had one address.\n"
-"Raises MemoryError; ValueError for a buffer of another size.  Cost: a pass over both\n"
-"graphs.");
+"join: of the graph and the traces of its moment; *epochs*: the epoch that began with each\n"
+"moment so far.  They tell objects apart that had one address: what was allocated after\n"
+"a moment was not there at it.  Raises MemoryError; TypeError and ValueError for a join\n"
+"of another graph.  Cost: a pass over both graphs.");
 
-static int
-correct(History *self, PyObject *born)
+/* The first moment at which what was allocated in an epoch can have been there. */
+static uint16_t
+moment_of(const uint64_t *epochs, size_t count, uint64_t epoch)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (epochs[middle] <= epoch) {
+            low = middle + 1;
+        }
+        else {
+            high = middle;
+        }
+    }
+    return (uint16_t)(low < HISTORY_MOST_MOMENTS ? low : HISTORY_MOST_MOMENTS);
+}
+
+static void
+correct(History *self, const Join *join, const uint64_t *epochs, size_t count)
 {
     const struct graph *graph = self->graph->graph;
-    Py_buffer view;
-    if (PyObject_GetBuffer(born, &view, PyBUF_SIMPLE) < 0) {
-        return -1;
-    }
-    if ((size_t)view.len != (size_t)graph->count * sizeof(uint16_t)) {
-        PyErr_Format(PyExc_ValueError, "born has %zd bytes, but the graph has %zu nodes", view.len,
-                     (size_t)graph->count);
-        PyBuffer_Release(&view);
-        return -1;
-    }
-    const uint16_t *moments = view.buf;
     for (uint32_t node = graph->holder_count; node < graph->count; node++) {
-        uint16_t moment = moments[node] < self->history.moment ? moments[node]
-                                                               : self->history.moment;
-        history_correct(&self->history, graph, node, moment);
+        uint64_t epoch;
+        if (graph_join_epoch(join, node, &epoch)) {
+            uint16_t moment = moment_of(epochs, count, epoch);
+            history_correct(&self->history, graph, node,
+                            moment < self->history.moment ? moment : self->history.moment);
+        }
     }
-    PyBuffer_Release(&view);
-    return 0;
+}
+
+/* The numbers of a tuple; NULL with an exception.  Freed with mem_free. */
+static uint64_t *
+parse_epochs(PyObject *sequence, size_t *count)
+{
+    *count = (size_t)PyTuple_GET_SIZE(sequence);
+    uint64_t *epochs = mem_malloc(*count + 1, sizeof *epochs);
+    if (epochs == NULL) {
+        PyErr_NoMemory();
+    }
+    for (size_t i = 0; epochs != NULL && i < *count; i++) {
+        epochs[i] = PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(sequence, (Py_ssize_t)i));
+        if (PyErr_Occurred()) {
+            mem_free(epochs);
+            return NULL;
+        }
+    }
+    return epochs;
 }
 
 static PyObject *
 advance(PyObject *object, PyObject *args)
 {
     History *self = (History *)object;
-    PyObject *graph, *born = Py_None;
-    if (!PyArg_ParseTuple(args, "O!|O:advance", Py_TYPE(self->graph), &graph, &born)) {
+    struct module_state *state = PyType_GetModuleState(Py_TYPE(object));
+    PyObject *graph, *join = Py_None, *epochs_arg = NULL;
+    if (!PyArg_ParseTuple(args, "O!|OO!:advance", state->graph_type, &graph, &join, &PyTuple_Type,
+                          &epochs_arg)) {
+        return NULL;
+    }
+    if (join != Py_None && !Py_IS_TYPE(join, state->join_type)) {
+        PyErr_Format(PyExc_TypeError, "join must be a Join or None, not %.100s",
+                     Py_TYPE(join)->tp_name);
+        return NULL;
+    }
+    if (join != Py_None && (PyObject *)((Join *)join)->graph != graph) {
+        PyErr_SetString(PyExc_ValueError, "join is of another graph");
+        return NULL;
+    }
+    size_t count = 0;
+    uint64_t *epochs = epochs_arg != NULL ? parse_epochs(epochs_arg, &count) : NULL;
+    if (epochs_arg != NULL && epochs == NULL) {
         return NULL;
     }
     History *next = history_new(Py_TYPE(self), (Graph *)graph);
-    if (next == NULL) {
-        return NULL;
+    PyObject *result = NULL;
+    if (next != NULL) {
+        int status = history_continue(&next->history, ((Graph *)graph)->graph, self->graph->graph,
+                                      &self->history);
+        if (status == 0 && join != Py_None) {
+            correct(next, (Join *)join, epochs, count);
+        }
+        result = finish(next, status);
     }
-    int status = history_continue(&next->history, ((Graph *)graph)->graph, self->graph->graph,
-                                  &self->history);
-    PyObject *result = finish(next, status);
-    if (result != NULL && born != Py_None && correct(next, born) < 0) {
-        Py_CLEAR(result);
-    }
+    mem_free(epochs);
     return result;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "bind/bind.h"
+#include "bind/graph_join.h"
 #include "bind/history.h"
 
 typedef struct {
@@ -135,11 +136,11 @@ struct group {
 };
 
 static uint64_t
-group_key(const Survivors *self, const struct survivors_pile *pile, const uint32_t *tracebacks,
+group_key(const Survivors *self, const struct survivors_pile *pile, const Join *join,
           uint32_t node, struct group *out)
 {
     out->type = graph_type_of(self->found.graph, node);
-    out->traceback = tracebacks != NULL ? tracebacks[node] : 0;
+    out->traceback = join != NULL ? graph_join_traceback(join, node) : 0;
     out->entry = survivors_is_entry(&self->found, pile, node);
     /* A class has a number below 2**24, so this is no HASHMAP_NO_KEY. */
     return (uint64_t)out->entry << 56 | (uint64_t)out->type << 32 | out->traceback;
@@ -155,13 +156,13 @@ struct grouping {
 
 static int
 add_to_group(struct grouping *self, const Survivors *of, const struct survivors_pile *pile,
-             const uint32_t *tracebacks, uint32_t at)
+             const Join *join, uint32_t at)
 {
     const struct history *history = &of->history->history;
     size_t moments = (size_t)history->moment + 1;
     uint32_t node = of->found.nodes[at];
     struct group group = {.example = node};
-    uint64_t key = group_key(of, pile, tracebacks, node, &group);
+    uint64_t key = group_key(of, pile, join, node, &group);
     const uint64_t *known = hashmap_get(&self->numbers, key);
     size_t number = known != NULL ? (size_t)*known : self->count;
     if (known == NULL) {
@@ -208,26 +209,25 @@ group_list(const struct grouping *self, uint16_t moments)
 }
 
 PyDoc_STRVAR(groups_doc,
-"groups($self, pile, tracebacks=None, /)\n"
+"groups($self, pile, join=None, /)\n"
 "--\n"
 "\n"
-"The new objects of the pile with this number, by class, by traceback (of *tracebacks*, a\n"
-"buffer of one uint32 for each node), and by whether the holder has them directly:\n"
-"(class, traceback, whether it has, objects, their bytes, bytes of all new ones behind\n"
-"each of them, one of the newest, objects by moment of birth).\n"
+"The new objects of the pile with this number, by class, by traceback (which *join* knows),\n"
+"and by whether the holder has them directly: (class, traceback, whether it has, objects,\n"
+"their bytes, bytes of all new ones behind each of them, one of the newest, objects by\n"
+"moment of birth).\n"
 "\n"
-"Raises MemoryError, IndexError; ValueError for a buffer of another size.  Cost: a pass\n"
+"Raises MemoryError, IndexError; ValueError for a join of another graph.  Cost: a pass\n"
 "over the pile.");
 
 static PyObject *
 groups(PyObject *object, PyObject *args)
 {
     Survivors *self = (Survivors *)object;
-    const struct graph *graph = self->found.graph;
+    struct module_state *state = PyType_GetModuleState(Py_TYPE(object));
     Py_ssize_t number;
-    PyObject *column = Py_None;
-    Py_buffer view = {0};
-    if (!PyArg_ParseTuple(args, "n|O:groups", &number, &column)) {
+    PyObject *join = Py_None;
+    if (!PyArg_ParseTuple(args, "n|O:groups", &number, &join)) {
         return NULL;
     }
     if (number < 0 || (size_t)number >= self->found.pile_count) {
@@ -235,31 +235,22 @@ groups(PyObject *object, PyObject *args)
                      self->found.pile_count);
         return NULL;
     }
-    if (column != Py_None) {
-        if (PyObject_GetBuffer(column, &view, PyBUF_SIMPLE) < 0) {
-            return NULL;
-        }
-        if ((size_t)view.len != (size_t)graph->count * sizeof(uint32_t)) {
-            PyErr_Format(PyExc_ValueError, "tracebacks has %zd bytes, but the graph %zu nodes",
-                         view.len, (size_t)graph->count);
-            PyBuffer_Release(&view);
-            return NULL;
-        }
+    if (join != Py_None
+        && (!Py_IS_TYPE(join, state->join_type) || ((Join *)join)->graph != self->history->graph)) {
+        PyErr_SetString(PyExc_ValueError, "join must be a Join of the same graph, or None");
+        return NULL;
     }
     const struct survivors_pile *pile = &self->found.piles[number];
     struct grouping grouping = {0};
     int status = 0;
     for (uint32_t i = pile->first; i < pile->first + pile->count && status == 0; i++) {
-        status = add_to_group(&grouping, self, pile, view.buf, i);
+        status = add_to_group(&grouping, self, pile, join != Py_None ? (Join *)join : NULL, i);
     }
     PyObject *result =
         status == 0 ? group_list(&grouping, self->history->history.moment) : PyErr_NoMemory();
     hashmap_clear(&grouping.numbers);
     mem_free(grouping.groups);
     mem_free(grouping.born);
-    if (view.obj != NULL) {
-        PyBuffer_Release(&view);
-    }
     return result;
 }
 

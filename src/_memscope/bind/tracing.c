@@ -228,19 +228,11 @@ advance_epoch(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     return PyLong_FromUnsignedLongLong(now);
 }
 
-PyDoc_STRVAR(take_snapshot_doc,
-"take_snapshot($module, /)\n"
-"--\n"
-"\n"
-"A frozen copy of all traces, as Columns; empty if tracing is off.\n"
-"\n"
-"18 bytes and about 5 ns a block.  Raises MemoryError.");
-
-static PyObject *
-take_snapshot(PyObject *module, PyObject *Py_UNUSED(ignored))
+struct snapshot *
+tracing_freeze(void)
 {
     if (tracer_check() < 0) {
-        return PyErr_NoMemory();
+        return NULL;
     }
     int biased = tracer_lock();
     struct snapshot *snapshot = NULL;
@@ -258,7 +250,21 @@ take_snapshot(PyObject *module, PyObject *Py_UNUSED(ignored))
         }
     }
     tracer_unlock(biased);
-    return columns_new(bind_state(module), snapshot);
+    return snapshot;
+}
+
+PyDoc_STRVAR(take_snapshot_doc,
+"take_snapshot($module, /)\n"
+"--\n"
+"\n"
+"A frozen copy of all traces, as Columns; empty if tracing is off.\n"
+"\n"
+"18 bytes and about 5 ns a block.  Raises MemoryError.");
+
+static PyObject *
+take_snapshot(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    return columns_new(bind_state(module), tracing_freeze());
 }
 
 /* -- status ------------------------------------------------------------------ */

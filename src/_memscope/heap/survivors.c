@@ -27,15 +27,23 @@ reach(struct finder *self, uint32_t node, uint32_t parent, enum root_kind kind)
     return node_queue_add(&self->order, node);
 }
 
+/* A thread that is new comes last: what a global has of it says more than its own stack. */
+static bool
+is_new_thread(const struct finder *self, uint32_t node)
+{
+    return node < self->graph->holder_count && self->history->birth[node] > 0;
+}
+
 static int
-add_roots(struct finder *self, enum root_kind kind)
+add_roots(struct finder *self, enum root_kind kind, bool new_threads)
 {
     uint32_t count = self->graph->count, first = self->graph->holder_count;
     for (uint32_t i = 0; i < count; i++) {
         /* Modules before threads: a global is more of a holder than a variable. */
         uint32_t node = i < count - first ? i + first : i - (count - first);
         if (self->out->parent[node] == GRAPH_NONE && root_is(self->graph, kind, node)
-            && !self->avoided[node] && reach(self, node, node, kind) < 0) {
+            && is_new_thread(self, node) == new_threads && !self->avoided[node]
+            && reach(self, node, node, kind) < 0) {
             return -1;
         }
     }
@@ -68,8 +76,13 @@ reach_all(struct finder *self)
         enum root_kind kind = (enum root_kind)i;
         /* By class there are no further roots, but further steps from all of them. */
         size_t from = kind == ROOT_BY_CLASS ? 0 : self->order.count;
-        if ((kind != ROOT_BY_CLASS && add_roots(self, kind) < 0)
+        if ((kind != ROOT_BY_CLASS && add_roots(self, kind, false) < 0)
             || step(self, kind, from, false) < 0) {
+            return -1;
+        }
+        from = self->order.count;
+        if (kind == ROOT_NAMED
+            && (add_roots(self, kind, true) < 0 || step(self, kind, from, false) < 0)) {
             return -1;
         }
     }

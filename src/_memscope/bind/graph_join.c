@@ -1,0 +1,504 @@
+/* How it goes fast.  The rows of a snapshot come nearly in the order of their addresses,
+ * while the nodes of a graph are all over the place.  So the blocks are gone through, and
+ * the walk's map from address to node is read along: both run through memory from its
+ * beginning to its end, and only the answers are written here and there. */
+#include "bind/graph_join.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "bind/bind.h"
+
+#define SLOT_BYTES ((uint64_t)1 << PAGEMAP_SLOT_BITS)
+#define REGION_BYTES ((uint64_t)1 << PAGEMAP_REGION_BITS)
+
+struct joiner {
+    const struct graph *graph;
+    const struct snapshot *snapshot;
+    uint32_t *row;
+};
+
+/* Gives the node the row, unless a block that begins later contains it too. */
+static void
+claim(const struct joiner *self, uint32_t node, uint32_t row)
+{
+    const struct snapshot *snapshot = self->snapshot;
+    uint32_t other = self->row[node];
+    if (other == GRAPH_JOIN_NONE || snapshot->address[other] < snapshot->address[row]) {
+        self->row[node] = row;
+    }
+}
+
+/* What lies from `begin` to `end`, both in one region of the map. */
+static void
+join_slots(const struct joiner *self, const uint32_t *slots, uint64_t begin, uint64_t end,
+           uint32_t row)
+{
+    size_t first = pagemap_index(begin), last = pagemap_index(end - 1);
+    /* At its ends a block may have but a part of a slot; then the object is asked. */
+    size_t whole = begin % SLOT_BYTES == 0 ? (size_t)((end - begin) / SLOT_BYTES) : 0;
+    for (size_t slot = first; slot <= last; slot++) {
+        uint32_t found = slots[slot];
+        if (found == 0 || found > self->graph->count) {     /* nothing, or hidden */
+            continue;
+        }
+        bool is_whole = slot - first < whole;
+        if (!is_whole) {
+            uint64_t address = self->graph->address[found - 1];
+            is_whole = address >= begin && address < end;
+        }
+        if (is_whole) {
+            claim(self, found - 1, row);
+        }
+    }
+}
+
+static void
+join_block(const struct joiner *self, const struct pagemap *map, uint64_t begin, uint64_t size,
+           uint32_t row)
+{
+    uint64_t end = size < UINT64_MAX - begin ? begin + size : UINT64_MAX;
+    while (begin < end) {
+        uint64_t region_end = (begin | (REGION_BYTES - 1)) + 1;
+        uint64_t stop = region_end > begin && region_end < end ? region_end : end;
+        const uint32_t *slots = pagemap_region(map, begin);
+        if (slots != NULL) {
+            join_slots(self, slots, begin, stop, row);
+        }
+        else if (begin >> PAGEMAP_ADDRESS_BITS != 0) {
+            return;
+        }
+        begin = stop;
+    }
+}
+
+static void
+join_all(const struct joiner *self, const struct pagemap *map)
+{
+    const struct snapshot *snapshot = self->snapshot;
+    size_t count = snapshot->count < GRAPH_JOIN_NONE ? snapshot->count : GRAPH_JOIN_NONE;
+    for (uint32_t row = 0; row < count; row++) {
+        if (snapshot->domain[row] < SNAPSHOT_TRACKED && snapshot->address[row] != 0) {
+            join_block(self, map, snapshot->address[row], snapshot_size(snapshot, row), row);
+        }
+    }
+}
+
+/* Fills the empty columns of a join.  0, or -1 without memory, with no exception set;
+ * what is there already goes with the object. */
+static int
+fill(Join *self, const struct graph *graph, const struct snapshot *snapshot,
+     const struct pagemap *map)
+{
+    size_t count = (size_t)graph->count + 1;
+    self->length = (Py_ssize_t)graph->count;
+    self->row = mem_malloc(count, sizeof *self->row);
+    if (self->row == NULL) {
+        return -1;
+    }
+    memset(self->row, 0xff, count * sizeof *self->row);
+    struct joiner joiner = {graph, snapshot, self->row};
+    join_all(&joiner, map);
+    return 0;
+}
+
+/* A map as the walk makes one; NULL without memory. */
+static struct pagemap *
+index_graph(const struct graph *graph)
+{
+    struct pagemap *map = pagemap_new();
+    for (uint32_t node = graph->holder_count; map != NULL && node < graph->count; node++) {
+        uint32_t *slot = pagemap_slot(map, graph->address[node]);
+        if (slot != NULL) {
+            *slot = node + 1;
+        }
+        else if ((uint64_t)graph->address[node] >> PAGEMAP_ADDRESS_BITS == 0) {
+            pagemap_free(map);
+            return NULL;
+        }
+    }
+    return map;
+}
+
+/* -- making and ending ----------------------------------------------------------------- */
+
+static Join *
+new_empty(PyTypeObject *type)
+{
+    Join *self = PyObject_GC_New(Join, type);
+    if (self != NULL) {
+        self->graph = NULL;
+        self->columns = NULL;
+        self->row = NULL;
+        self->length = 0;
+    }
+    return self;
+}
+
+static int
+join_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Join *self = (Join *)object;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->graph);
+    Py_VISIT(self->columns);
+    return 0;
+}
+
+/* No tp_clear: a cycle through here goes through what the graph keeps, and is broken
+ * there; so the fields are set as long as anybody can see the object. */
+static void
+join_dealloc(PyObject *object)
+{
+    Join *self = (Join *)object;
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_XDECREF(self->graph);
+    Py_XDECREF(self->columns);
+    mem_free(self->row);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+PyDoc_STRVAR(take_doc,
+"take($type, /, *, keep=False, hide=(), threads=None, hide_frames='')\n"
+"--\n"
+"\n"
+"The graph of every object and the table of all traces, of one moment, joined.\n"
+"\n"
+"Arguments as for Graph.take.  If tracing is off, the table is empty.\n"
+"\n"
+"Raises MemoryError.  Cost: that of Graph.take, of take_snapshot, and some nanoseconds\n"
+"for each trace.");
+
+struct moment {
+    Join *join;
+    struct snapshot *snapshot;
+};
+
+/* Called as soon as the graph is there, and before anything else happens. */
+static int
+join_now(const struct graph *graph, const struct pagemap *map, void *arg)
+{
+    struct moment *moment = arg;
+    moment->snapshot = tracing_freeze();
+    return moment->snapshot != NULL ? fill(moment->join, graph, moment->snapshot, map) : -1;
+}
+
+static PyObject *
+take(PyObject *type, PyObject *args, PyObject *kwargs)
+{
+    struct module_state *state = PyType_GetModuleState((PyTypeObject *)type);
+    struct moment moment = {new_empty((PyTypeObject *)type), NULL};
+    Join *self = moment.join;
+    if (self == NULL) {
+        return NULL;
+    }
+    self->graph = graph_take_at(state->graph_type, args, kwargs, join_now, &moment);
+    if (self->graph == NULL) {
+        snapshot_free(moment.snapshot);
+        PyObject_GC_Track(self);
+        Py_DECREF(self);
+        return NULL;
+    }
+    self->columns = (Columns *)columns_new(state, moment.snapshot);
+    PyObject_GC_Track(self);
+    if (self->columns == NULL) {
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+static PyObject *
+join_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"", "", NULL};
+    struct module_state *state = PyType_GetModuleState(type);
+    PyObject *graph, *columns;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!:Join", names, state->graph_type, &graph,
+                                     state->columns_type, &columns)) {
+        return NULL;
+    }
+    Join *self = new_empty(type);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->graph = (Graph *)Py_NewRef(graph);
+    self->columns = (Columns *)Py_NewRef(columns);
+    PyObject_GC_Track(self);
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+        struct pagemap *made = self->graph->index == NULL ? index_graph(self->graph->graph) : NULL;
+        const struct pagemap *map = made != NULL ? made : self->graph->index;
+        status = map != NULL ? fill(self, self->graph->graph, self->columns->snapshot, map) : -1;
+        pagemap_free(made);
+    Py_END_ALLOW_THREADS
+    if (status < 0) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    return (PyObject *)self;
+}
+
+/* -- what is in it ----------------------------------------------------------------------- */
+
+PyDoc_STRVAR(row_doc,
+"row($self, node, /)\n"
+"--\n"
+"\n"
+"The row of the table that has the node's block; -1 if that was not traced.");
+
+static PyObject *
+row(PyObject *object, PyObject *number)
+{
+    Join *self = (Join *)object;
+    uint32_t node;
+    if (graph_node_arg(self->graph, number, &node) < 0) {
+        return NULL;
+    }
+    uint32_t found = self->row[node];
+    return PyLong_FromLongLong(found != GRAPH_JOIN_NONE ? (long long)found : -1);
+}
+
+PyDoc_STRVAR(traceback_id_doc,
+"traceback_id($self, node, /)\n"
+"--\n"
+"\n"
+"A number that nodes allocated with the same traceback share; 0 if that was not traced.");
+
+static PyObject *
+traceback_id(PyObject *object, PyObject *number)
+{
+    Join *self = (Join *)object;
+    uint32_t node;
+    if (graph_node_arg(self->graph, number, &node) < 0) {
+        return NULL;
+    }
+    return PyLong_FromUnsignedLong(graph_join_traceback(self, node));
+}
+
+PyDoc_STRVAR(epoch_doc,
+"epoch($self, node, /)\n"
+"--\n"
+"\n"
+"Number of the epoch in which the node's block was allocated; -1 if that was not traced.");
+
+static PyObject *
+epoch(PyObject *object, PyObject *number)
+{
+    Join *self = (Join *)object;
+    uint32_t node;
+    if (graph_node_arg(self->graph, number, &node) < 0) {
+        return NULL;
+    }
+    uint64_t found;
+    return graph_join_epoch(self, node, &found) ? PyLong_FromUnsignedLongLong(found)
+                                                : PyLong_FromLong(-1);
+}
+
+PyDoc_STRVAR(traceback_doc,
+"traceback($self, node, /)\n"
+"--\n"
+"\n"
+"Where the node's block was allocated: (frames, total_nframe), the frames (file name,\n"
+"line) newest first; None if that was not traced.");
+
+static PyObject *
+traceback(PyObject *object, PyObject *number)
+{
+    Join *self = (Join *)object;
+    uint32_t node;
+    if (graph_node_arg(self->graph, number, &node) < 0) {
+        return NULL;
+    }
+    uint32_t id = graph_join_traceback(self, node);
+    if (id == 0) {
+        Py_RETURN_NONE;
+    }
+    PyObject *total;
+    PyObject *frames = columns_frames(self->columns->snapshot->tracebacks, id, &total);
+    return frames != NULL ? Py_BuildValue("NN", frames, total) : NULL;
+}
+
+PyDoc_STRVAR(sites_doc,
+"sites($self, nodes, /)\n"
+"--\n"
+"\n"
+"(file name, line) where the block of each node was allocated; None for one that was not\n"
+"traced.  Equal ones are the same tuple.");
+
+/* New reference to the frame of a traceback, made when first met; `known`: id -> frame,
+ * borrowed from the list that it is put in. */
+static PyObject *
+new_site(const struct tracebacks *tree, uint32_t id, struct hashmap *known)
+{
+    const uint64_t *before = hashmap_get(known, id);
+    if (before != NULL) {
+        return Py_NewRef((PyObject *)(uintptr_t)*before);
+    }
+    const struct traceback_node *node = tracebacks_node(tree, id);
+    if (node->function == TRACEBACK_TOTAL) {
+        node = tracebacks_node(tree, node->parent);
+    }
+    uint32_t name = tracebacks_function(tree, node->function)->filename;
+    PyObject *filename = objects_new_text(tracebacks_text(tree, name));
+    PyObject *frame = filename != NULL ? objects_new_frame(filename, node->lineno) : NULL;
+    Py_XDECREF(filename);
+    if (frame != NULL && hashmap_put(known, id, (uintptr_t)frame) < 0) {
+        Py_CLEAR(frame);
+        PyErr_NoMemory();
+    }
+    return frame;
+}
+
+static PyObject *
+sites(PyObject *object, PyObject *nodes_arg)
+{
+    Join *self = (Join *)object;
+    struct node_args nodes;
+    if (graph_nodes_arg(self->graph, nodes_arg, &nodes) < 0) {
+        return NULL;
+    }
+    struct hashmap known = {0};
+    PyObject *list = PyList_New((Py_ssize_t)nodes.count);
+    for (size_t i = 0; list != NULL && i < nodes.count; i++) {
+        uint32_t id = graph_join_traceback(self, nodes.nodes[i]);
+        PyObject *frame = id == 0 ? Py_NewRef(Py_None)
+                                  : new_site(self->columns->snapshot->tracebacks, id, &known);
+        if (frame == NULL) {
+            Py_CLEAR(list);
+            break;
+        }
+        PyList_SET_ITEM(list, (Py_ssize_t)i, frame);
+    }
+    hashmap_clear(&known);
+    mem_free(nodes.nodes);
+    return list;
+}
+
+/* -- the type -------------------------------------------------------------------------- */
+
+static int
+join_getbuffer(PyObject *object, Py_buffer *view, int flags)
+{
+    Join *self = (Join *)object;
+    Py_ssize_t bytes = self->length * (Py_ssize_t)sizeof *self->row;
+    if (PyBuffer_FillInfo(view, object, self->row, bytes, 1, flags) < 0) {
+        return -1;
+    }
+    view->itemsize = sizeof *self->row;
+    view->format = (flags & PyBUF_FORMAT) != 0 ? "I" : NULL;
+    if ((flags & PyBUF_ND) != 0) {
+        view->shape = &self->length;
+    }
+    if ((flags & PyBUF_STRIDES) == PyBUF_STRIDES) {
+        view->strides = &view->itemsize;
+    }
+    return 0;
+}
+
+static PyObject *
+get_rows(PyObject *object, void *Py_UNUSED(closure))
+{
+    return PyMemoryView_FromObject(object);
+}
+
+static PyObject *
+get_graph(PyObject *object, void *Py_UNUSED(closure))
+{
+    return Py_NewRef((PyObject *)((Join *)object)->graph);
+}
+
+static PyObject *
+get_columns(PyObject *object, void *Py_UNUSED(closure))
+{
+    return Py_NewRef((PyObject *)((Join *)object)->columns);
+}
+
+static PyObject *
+get_nbytes(PyObject *object, void *Py_UNUSED(closure))
+{
+    const Join *self = (Join *)object;
+    return PyLong_FromSize_t((size_t)self->length * sizeof *self->row);
+}
+
+static PyGetSetDef getset[] = {
+    {"graph", get_graph, NULL, "The graph.", NULL},
+    {"columns", get_columns, NULL, "The table of traces.", NULL},
+    {"rows", get_rows, NULL,
+     "row() of every node, as a memoryview of 32-bit numbers; 2**32 - 1: "
+     "not traced.",
+     NULL},
+    {"nbytes", get_nbytes, NULL, "Bytes that the join takes, without the graph and the table.",
+     NULL},
+    {0},
+};
+
+PyDoc_STRVAR(places_doc,
+"places($self, node, /)\n"
+"--\n"
+"\n"
+"Where the node's block was allocated: (file name, line, function) of each frame, newest\n"
+"first; [] if that was not traced.");
+
+static PyObject *
+places(PyObject *object, PyObject *number)
+{
+    Join *self = (Join *)object;
+    const struct tracebacks *tree = self->columns->snapshot->tracebacks;
+    uint32_t node;
+    if (graph_node_arg(self->graph, number, &node) < 0) {
+        return NULL;
+    }
+    PyObject *list = PyList_New(0);
+    for (uint32_t id = graph_join_traceback(self, node); list != NULL && id != 0;) {
+        const struct traceback_node *frame = tracebacks_node(tree, id);
+        id = frame->parent;
+        if (frame->function == TRACEBACK_TOTAL) {
+            continue;
+        }
+        const struct function *function = tracebacks_function(tree, frame->function);
+        PyObject *place = Py_BuildValue(
+            "NIN", objects_new_text(tracebacks_text(tree, function->filename)), frame->lineno,
+            objects_new_text(tracebacks_text(tree, function->name)));
+        if (place == NULL || PyList_Append(list, place) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(place);
+    }
+    return list;
+}
+
+static PyMethodDef methods[] = {
+    {"places", places, METH_O, places_doc},
+    {"take", (PyCFunction)(void (*)(void))take, METH_CLASS | METH_VARARGS | METH_KEYWORDS,
+     take_doc},
+    {"row", row, METH_O, row_doc},
+    {"traceback_id", traceback_id, METH_O, traceback_id_doc},
+    {"traceback", traceback, METH_O, traceback_doc},
+    {"epoch", epoch, METH_O, epoch_doc},
+    {"sites", sites, METH_O, sites_doc},
+    {0},
+};
+
+PyDoc_STRVAR(join_doc,
+"Join(graph, columns, /)\n"
+"--\n"
+"\n"
+"Which traced block each node of a graph lies in.\n"
+"\n"
+"Graph and table must be of one moment; take() makes both.  4 bytes for each node.");
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)join_doc},     {Py_tp_new, join_new},
+    {Py_tp_dealloc, join_dealloc},     {Py_tp_traverse, join_traverse},
+    {Py_tp_methods, methods},          {Py_tp_getset, getset},
+    {Py_bf_getbuffer, join_getbuffer}, {0, NULL},
+};
+
+PyType_Spec graph_join_spec = {
+    .name = "memscope._memscope.Join",
+    .basicsize = sizeof(Join),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = slots,
+};
