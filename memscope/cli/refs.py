@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from memscope.cli.output import CommandError, check_free, file_errors, natural, progress, say
 from memscope.cli.saved import load_heap
 from memscope.cli.why import add_objects, find
+from memscope.heap_rows import ObjectRows
 from memscope.pictures import SUFFIXES
 
 if TYPE_CHECKING:
@@ -35,6 +36,14 @@ def prepare_parser(parser: argparse.ArgumentParser) -> None:
         default=10,
         help="neighbours of one object that are drawn one by one (default: %(default)s)",
     )
+    parser.add_argument(
+        "-n",
+        "--limit",
+        metavar="N",
+        type=natural,
+        default=1,
+        help="objects to begin from, largest first (default: %(default)s)",
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help=f"a picture: {', '.join(SUFFIXES)}")
     parser.add_argument("-f", "--force", action="store_true", help="overwrite a file that is there")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result")
@@ -50,7 +59,10 @@ def run(options: argparse.Namespace) -> int:
             )
         check_free(path, options.force)
     snapshot = load_heap(options.file)
-    rows = find(options, snapshot)
+    found = find(options, snapshot)
+    rows = ObjectRows(found.title, found.nodes[: options.limit or 1], lambda nodes: [])
+    if len(rows) < len(found) and not options.quiet:
+        say(f"{len(rows)} of {len(found):,} objects; --limit draws more, memscope why merges them")
     draw = snapshot.show_refs if options.forward else snapshot.show_backrefs
     if path is None:
         draw(rows, max_depth=options.depth, too_many=options.width)
