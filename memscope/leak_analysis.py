@@ -10,12 +10,13 @@ from __future__ import annotations
 import gc
 import sys
 import types
+from bisect import bisect_right
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memscope import naming, noise
-from memscope.heap_nodes import GONE, NodeNames
+from memscope.heap_nodes import GONE, NodeNames, full_name
 from memscope.heap_paths import Path, make_path
 from memscope.leak_report import Grown, Leak, LeakReport, Moment, NotALeak, Site
 from memscope.piles import GARBAGE, IN_C, Kindred, Pile, find_piles, grows
@@ -56,9 +57,13 @@ def analyse(
     before: Mapping[str, Any],
     now: Mapping[str, Any],
     collects: bool,
+    epochs: Sequence[int],
 ) -> LeakReport:
-    """The report on *history*, whose moments are *lines*: label, seconds, RSS, classes."""
-    analysis = Analysis(history, join, lines, before, now, collects)
+    """The report on *history*, whose moments are *lines*: label, seconds, RSS, classes.
+
+    *epochs*: the epoch that began with each moment.
+    """
+    analysis = Analysis(history, join, lines, before, now, collects, epochs)
     leaks, others = analysis.judged()
     first, last = lines[0][3], lines[-1][3]
     grown = [
@@ -111,6 +116,14 @@ def _told_once(found: Sequence[Found]) -> list[Found]:
     return kept
 
 
+def _length(obj: Any, other: int) -> int:
+    """Entries of a container, as its base class of the interpreter counts; else *other*."""
+    for base in naming.mro_of(type(obj)):
+        if base in naming.SIZED:
+            return int(base.__len__(obj))
+    return other
+
+
 class Analysis:
     """One report in the making."""
 
@@ -122,7 +135,9 @@ class Analysis:
         before: Mapping[str, Any],
         now: Mapping[str, Any],
         collects: bool,
+        epochs: Sequence[int],
     ) -> None:
+        self.epochs = epochs
         self.history = history
         self.graph: Graph = history.graph
         self.join = join
@@ -149,7 +164,7 @@ class Analysis:
             else:
                 found.append(Found(judged, pile.holder, pile.way))
         found += self._growers({pile.holder for pile in piles}, others)
-        leaks = [one.leak for one in _told_once(found)]
+        leaks = [one.leak for one in _told_once(found)] + self._strays()
         leaks.sort(key=lambda leak: (-self._weight(leak), leak.holder, leak.type_name))
         native = self._native(leaks)
         return [*leaks[:MOST_LEAKS], *native], others
@@ -179,7 +194,8 @@ class Analysis:
             if main.entries and self._is_container(pile.holder):
                 return False
         counts = [totals.get(main.name, (0, 0))[0] for totals in self.totals]
-        return 2 * (counts[-1] - counts[0]) >= sum(main.born)
+        added = [max(after - before, 0) for before, after in pairwise(counts)]
+        return grows(added) and 2 * (counts[-1] - counts[0]) >= sum(main.born)
 
     def _judge(self, pile: Pile, main: Kindred) -> Leak | NotALeak:
         entries = self.survivors.members(pile.index, True, SAMPLES)
@@ -271,7 +287,7 @@ class Analysis:
         for at in range(len(way) - 1, max(len(way) - 1 - MOST_AROUND, 0), -1):
             if at == len(way) - 1 or self._is_container(way[at]):
                 edge = (names.edges(way[at - 1], way[at]) or [""])[0]
-                length = self._length(way[at])
+                length = _length(steps[at], self._length(way[at]))
                 bound = noise.bound_of(steps[at], steps[:at], edge, length, adders)
                 if bound:
                     return bound
@@ -331,8 +347,7 @@ class Analysis:
             places = self.join.places(example)
             if not places:
                 continue
-            mine = next((place for place in places if self.sources.is_mine(place[0])), places[0])
-            site = Site(*mine)
+            site = self._nearest(places)
             sites[site] = sites.get(site, 0) + count
         return max(sites, key=lambda site: sites[site], default=None)
 
@@ -424,6 +439,52 @@ class Analysis:
         if qualname in ("type", "function", "module", "frame", "generator", "coroutine", "code"):
             return False
         return references >= self.rounds or (references == 0 and size >= 1024 * self.rounds)
+
+    # -- objects that only C code has
+
+    def _strays(self) -> list[Leak]:
+        """Objects of classes the collector does not track, to which nothing leads."""
+        if self.join is None or self.rounds < 2:
+            return []
+        groups: dict[tuple[int, Site], list[tuple[int, int]]] = {}
+        epochs = self.epochs
+        for number, row, size, epoch in self.join.strays():
+            moment = bisect_right(epochs, epoch)
+            if moment > 0:
+                site = self._nearest(self.join.places_of_row(row))
+                groups.setdefault((number, site), []).append((min(moment, self.rounds), size))
+        leaks = []
+        for (number, site), members in groups.items():
+            born = [0] * self.rounds
+            for moment, _ in members:
+                born[moment - 1] += 1
+            if not grows(born) or min(born) == 0:
+                continue
+            total = sum(size for _, size in members)
+            leaks.append(
+                Leak(
+                    "c-reference",
+                    "no object refers to them, and yet they are not freed: C code has, or lost,"
+                    " the references",
+                    ADVICE["c-reference"],
+                    full_name(*self.types[number][:2]),
+                    len(members),
+                    total,
+                    total,
+                    tuple(born),
+                    site,
+                    source_line(site.filename, site.lineno),
+                    holder="C code",
+                    evidence=(f"allocated, alive, and in no object of {len(self.graph):,}",),
+                )
+            )
+        return leaks
+
+    def _nearest(self, places: Sequence[tuple[str, int, str]]) -> Site:
+        written = [place for place in places if not place[0].startswith("<")] or places
+        if not written:
+            return Site("<unknown>", 0, "")
+        return Site(*next((one for one in written if self.sources.is_mine(one[0])), written[0]))
 
     # -- the process
 

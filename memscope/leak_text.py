@@ -48,7 +48,7 @@ def short_type(name: str) -> str:
 
 
 def headline(leak: Leak) -> str:
-    """48,211 Session, +1.9 GiB, allocated at handlers.py:88, held by module app -> _sessions (dict)."""
+    """48,211 Session, +1.9 GiB, allocated at handlers.py:88, held by module app -> cache (dict)."""
     if not leak.type_name:
         return f"{size_text(leak.retained_bytes, True)} that are no Python objects"
     parts = [f"{leak.count:,} {short_type(leak.type_name)}", size_text(leak.retained_bytes, True)]

@@ -31,7 +31,6 @@ from typing import TYPE_CHECKING, Any
 
 from memscope import _memscope
 from memscope.heap_nodes import OWN_FOLDER, full_name, thread_names
-from memscope.leak_report import LeakReport
 from memscope.process_memory import resident_bytes
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from memscope._memscope import History
+    from memscope.leak_report import LeakReport
 
 __all__ = ["Watch", "diagnose", "watch"]
 
@@ -208,6 +208,7 @@ class Watch:
                 before=marshal.loads(self._facts),
                 now=_process_facts(),
                 collects=self._collects,
+                epochs=marshal.loads(self._epochs) if self._epochs else (),
             )
         return self._report
 
@@ -221,7 +222,7 @@ class Watch:
         return list(marshal.loads(self._log)) if self._log else []
 
     def _moment(self, label: str) -> None:
-        """Freeze the heap.  What is kept of it is in C, and in bytes, which nothing leads out of."""
+        """Freeze the heap.  What is kept of it is in C, or bytes: nothing for the next to find."""
         if self._collects:
             gc.collect()
         names = thread_names()

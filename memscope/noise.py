@@ -29,8 +29,8 @@ LABELS = (
     ),
     (r"module (zipimport|pkgutil|pkg_resources\S*|encodings|codecs)\b", "modules being imported"),
     (
-        r"module (typing|_typing|abc|_abc|_py_abc|_weakrefset|functools -> singledispatch\S*"
-        r"|collections\.abc|dataclasses|enum|copyreg|inspect|types)\b",
+        r"module (typing|abc|_abc|_py_abc|functools -> singledispatch\S*|collections\.abc|enum"
+        r"|dataclasses|copyreg|inspect|types)\b",
         "caches of the class machinery",
     ),
     (r"_abc_(data|impl|cache|negative_cache)", "caches of the class machinery"),
@@ -87,9 +87,9 @@ def bound_of(
         maxlen = deque.__dict__["maxlen"].__get__(holder)
         return f"maxlen={maxlen}" if maxlen is not None else ""
     for owner in (holder, *reversed(before)):
-        if type(owner) is functools._lru_cache_wrapper:  # type: ignore[attr-defined]
+        if type(owner) is functools._lru_cache_wrapper:
             # cache_info() is in C, and asked for by class.
-            info = functools._lru_cache_wrapper.cache_info(owner)  # type: ignore[attr-defined]
+            info = functools._lru_cache_wrapper.cache_info(owner)
             maxsize = info[2]
             return f"lru_cache(maxsize={maxsize})" if maxsize is not None else ""
     for owner in (holder, *reversed(before[-2:])):

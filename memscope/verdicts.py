@@ -50,12 +50,12 @@ ADVICE = {
     " storage: clear it at the end of each task.",
     "thread": "Let the threads end (set an Event, put a sentinel), join() them, or use one"
     " ThreadPoolExecutor.",
-    "asyncio-task": "Await or cancel the tasks, with a timeout (asyncio.timeout, TaskGroup), and drop"
-    " the reference when one is done (add_done_callback(tasks.discard)).",
+    "asyncio-task": "Await or cancel the tasks, with a timeout (asyncio.timeout, TaskGroup), and"
+    " drop the reference when one is done (add_done_callback(tasks.discard)).",
     "queue": "Give the queue a maxsize, and make sure that somebody consumes it.",
     "unclosed-resource": "Close it: use a with statement, or contextlib.closing.",
-    "suspended-generator": "Exhaust or close() the generators, or use contextlib.closing; do not keep"
-    " them.",
+    "suspended-generator": "Exhaust or close() the generators, or use contextlib.closing; do not"
+    " keep them.",
     "weakref-callback": "Drop the weak reference, or use weakref.finalize and detach() it; the"
     " callback and all it refers to live as long as the reference.",
     "logging-handler": "Configure logging once at start-up; removeHandler() and close() what is"
@@ -66,8 +66,8 @@ ADVICE = {
     " from what is short-lived, or recycle the worker process.",
     "libc-retention": "The C library keeps freed memory: malloc_trim(0), MALLOC_ARENA_MAX=2, or"
     " jemalloc with LD_PRELOAD.",
-    "native-memory": "Memory that C code allocated: look for an object that must be closed or freed;"
-    " memray --native or heaptrack shows the C stack.",
+    "native-memory": "Memory that C code allocated: look for an object that must be closed or"
+    " freed; memray --native or heaptrack shows the C stack.",
 }
 """Kind -> what to do about it."""
 
@@ -353,6 +353,12 @@ def _callback(scene: Scene) -> Verdict | None:
             (f"atexit has {registered:,} more functions to call than before",),
             "atexit",
         )
+    if len(scene.steps) > 1 and _is_of(scene.steps[-2], ("_asyncio", "Future")):
+        return Verdict(
+            "callback",
+            "callbacks are added to a future that is never done, and never removed",
+            (f"held by {scene.place}",),
+        )
     stack = next((step for step in scene.steps if _is_of(step, *EXIT_STACKS)), None)
     if stack is not None:
         return Verdict(
@@ -426,10 +432,10 @@ def _thread_local(scene: Scene) -> Verdict | None:
 
 
 def _cache(scene: Scene) -> Verdict | None:
-    wrapper = scene.on_the_way(functools._lru_cache_wrapper)  # type: ignore[attr-defined]
+    wrapper = scene.on_the_way(functools._lru_cache_wrapper)
     if wrapper is None:
         return None
-    info = functools._lru_cache_wrapper.cache_info(wrapper)  # type: ignore[attr-defined]
+    info = functools._lru_cache_wrapper.cache_info(wrapper)
     function = next((one for one in _referents(wrapper) if type(one) is types.FunctionType), None)
     name = naming.describe(function) if function is not None else "a function"
     seen = (f"cache_info(): {info[3]:,} entries, maxsize {info[2]}, {info[0]:,} hits",)
