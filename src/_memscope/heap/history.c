@@ -82,7 +82,7 @@ history_continue(struct history *out, const struct graph *newer, const struct gr
                         || (now == then
                             && graph_size_of(newer, node) > graph_size_of(older, old_node));
             out->birth[node] = before->birth[old_node];
-            out->rises[node] = before->rises[old_node] + rose;
+            out->rises[node] = before->rises[old_node] + (rose && moment > before->moment);
             out->references[node] = before->references[old_node];
             out->bytes[node] = before->bytes[old_node];
         }
