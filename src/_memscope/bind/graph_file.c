@@ -183,6 +183,10 @@ add_site(struct sites *sites, PyObject *row)
 {
     PyObject *filename, *function;
     unsigned int lineno;
+    if (!PyTuple_Check(row)) {
+        PyErr_SetString(PyExc_TypeError, "a site is a tuple (file name, line number, function)");
+        return -1;
+    }
     if (!PyArg_ParseTuple(row, "UIU;a site is a tuple (file name, line number, function)",
                           &filename, &lineno, &function)) {
         return -1;
@@ -232,6 +236,10 @@ new_sites(const struct graph *graph, PyObject *pair)
 {
     PyObject *column, *rows;
     Py_buffer buffer;
+    if (!PyTuple_Check(pair)) {
+        PyErr_SetString(PyExc_TypeError, "sites are a pair (column, table)");
+        return NULL;
+    }
     if (!PyArg_ParseTuple(pair, "OO;sites are a pair (column, table)", &column, &rows)
         || PyObject_GetBuffer(column, &buffer, PyBUF_SIMPLE) < 0) {
         return NULL;
