@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from memscope import naming, noise
 from memscope.heap_nodes import GONE, NodeNames, full_name
 from memscope.heap_paths import Path, make_path
-from memscope.leak_report import Grown, Leak, LeakReport, Moment, NotALeak, Site
+from memscope.leak_report import Aged, Grown, Leak, LeakReport, Moment, NotALeak, Site
 from memscope.piles import GARBAGE, IN_C, Kindred, Pile, find_piles, grows
 from memscope.process_memory import ProcessMemory, explain
 from memscope.report import size_text
@@ -28,9 +28,9 @@ from memscope.verdicts import ADVICE, Scene, callable_class, judge
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from memscope._memscope import Graph, History, Survivors
+    from memscope._memscope import Graph, History, Join, Survivors
 
-__all__ = ["analyse"]
+__all__ = ["aged", "analyse", "nearest_site"]
 
 MOST_LEAKS = 50
 SAMPLES = 12
@@ -41,6 +41,10 @@ WEAK_CONTAINERS = frozenset(
 )
 MAPPINGS = frozenset(["dict", "defaultdict", "OrderedDict", "Counter"])
 CONTAINERS = MAPPINGS | {"list", "set", "deque", "frozenset", "tuple"}
+LEAST_OF_ONE = 10
+LEAST_BYTES_OF_ONE = 64 * 1024
+"""Objects, or bytes, that a single round must leave behind to be worth a report."""
+
 MOST_AROUND = 6
 """Containers around a holder that are asked for a bound."""
 
@@ -50,7 +54,7 @@ MOST_TYPES = 20
 
 def analyse(
     history: History,
-    join: Any,
+    join: Join | None,
     lines: Sequence[tuple[str, float, int | None, Mapping[str, tuple[int, int]]]],
     *,
     title: str,
@@ -93,6 +97,35 @@ def analyse(
     )
 
 
+def aged(history: History, join: Join | None, old: Sequence[bool]) -> list[Aged]:
+    """Objects by class and line, of which ``old[moment of birth]`` is true."""
+    types = history.graph.types()
+    sources = Sources()
+    rows: dict[tuple[int, Site | None], list[int]] = {}
+    survivors = history.survivors()
+    for pile in range(len(survivors)):
+        for number, _, _, count, size, _, example, born in survivors.groups(pile, join):
+            some = sum(new for moment, new in enumerate(born, 1) if old[moment])
+            if some:
+                site = None if join is None else nearest_site(join.places(example), sources)
+                row = rows.setdefault((number, site), [0, 0])
+                row[0] += some
+                row[1] += size * some // count
+    found = [
+        Aged(full_name(*types[number][:2]), count, size, site)
+        for (number, site), (count, size) in rows.items()
+    ]
+    return sorted(found, key=lambda row: (-row.bytes, row.type_name, row.site or ()))
+
+
+def nearest_site(places: Sequence[tuple[str, int, str]], sources: Sources) -> Site | None:
+    """The newest line of the program's own code; else the newest that has a file; else any."""
+    written = [place for place in places if not place[0].startswith("<")] or places
+    if not written:
+        return None
+    return Site(*next((one for one in written if sources.is_mine(one[0])), written[0]))
+
+
 class Found(NamedTuple):
     """A leak, and where it was seen."""
 
@@ -130,7 +163,7 @@ class Analysis:
     def __init__(
         self,
         history: History,
-        join: Any,
+        join: Join | None,
         lines: Sequence[tuple[str, float, int | None, Mapping[str, tuple[int, int]]]],
         before: Mapping[str, Any],
         now: Mapping[str, Any],
@@ -184,7 +217,8 @@ class Analysis:
     def _adds_up(self, pile: Pile, main: Kindred) -> bool:
         """Whether what is new came on top of the old, not in its place."""
         if self.rounds < 2:
-            return True
+            # Of one round there is no telling a leak from what is made once.
+            return main.count >= LEAST_OF_ONE or main.below >= LEAST_BYTES_OF_ONE
         if pile.root == GARBAGE:
             return True
         if pile.holder >= self.graph.holders and pile.alike == 1:
@@ -344,10 +378,9 @@ class Analysis:
             return None
         sites: dict[Site, int] = {}
         for count, example in main.tracebacks.values():
-            places = self.join.places(example)
-            if not places:
+            site = nearest_site(self.join.places(example), self.sources)
+            if site is None:
                 continue
-            site = self._nearest(places)
             sites[site] = sites.get(site, 0) + count
         return max(sites, key=lambda site: sites[site], default=None)
 
@@ -446,12 +479,12 @@ class Analysis:
         """Objects of classes the collector does not track, to which nothing leads."""
         if self.join is None or self.rounds < 2:
             return []
-        groups: dict[tuple[int, Site], list[tuple[int, int]]] = {}
+        groups: dict[tuple[int, Site | None], list[tuple[int, int]]] = {}
         epochs = self.epochs
         for number, row, size, epoch in self.join.strays():
             moment = bisect_right(epochs, epoch)
             if moment > 0:
-                site = self._nearest(self.join.places_of_row(row))
+                site = nearest_site(self.join.places_of_row(row), self.sources)
                 groups.setdefault((number, site), []).append((min(moment, self.rounds), size))
         leaks = []
         for (number, site), members in groups.items():
@@ -473,18 +506,12 @@ class Analysis:
                     total,
                     tuple(born),
                     site,
-                    source_line(site.filename, site.lineno),
+                    source_line(site.filename, site.lineno) if site is not None else "",
                     holder="C code",
                     evidence=(f"allocated, alive, and in no object of {len(self.graph):,}",),
                 )
             )
         return leaks
-
-    def _nearest(self, places: Sequence[tuple[str, int, str]]) -> Site:
-        written = [place for place in places if not place[0].startswith("<")] or places
-        if not written:
-            return Site("<unknown>", 0, "")
-        return Site(*next((one for one in written if self.sources.is_mine(one[0])), written[0]))
 
     # -- the process
 

@@ -18,7 +18,7 @@ from memscope.table import clip, printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from memscope.leak_report import Leak, LeakReport, Site
+    from memscope.leak_report import Aged, Leak, LeakReport, Site
 
 __all__ = ["headline", "leak_text", "report_text", "show_report", "site_text"]
 
@@ -60,6 +60,12 @@ def headline(leak: Leak) -> str:
     return ", ".join(parts)
 
 
+def aged_text(row: Aged) -> str:
+    """48,211 Session, 1.9 GiB, allocated at handlers.py:88."""
+    text = f"{row.count:,} {short_type(row.type_name)}, {size_text(row.bytes)}"
+    return text if row.site is None else f"{text}, allocated at {printable(site_text(row.site))}"
+
+
 def leak_text(leak: Leak) -> str:
     """One leak with its evidence, as lines without a last newline."""
     return "\n".join(_leak_lines(leak))
@@ -88,7 +94,9 @@ def _leak_lines(leak: Leak) -> Iterator[str]:
 
 def rounds_text(per_round: Sequence[int]) -> str:
     """Objects left behind by each round: "9,642 in every round", or one by one."""
-    if len(set(per_round)) == 1 and len(per_round) > 1:
+    if len(per_round) == 1:
+        return f"{per_round[0]:,}"
+    if len(set(per_round)) == 1:
         return f"{per_round[0]:,} in each of {len(per_round)} rounds"
     shown = [f"{number:,}" for number in per_round[-MOST_ROUNDS:]]
     before = "... " if len(per_round) > MOST_ROUNDS else ""

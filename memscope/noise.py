@@ -29,14 +29,12 @@ LABELS = (
     ),
     (r"module (zipimport|pkgutil|pkg_resources\S*|encodings|codecs)\b", "modules being imported"),
     (
-        r"module (typing|abc|_abc|_py_abc|functools -> singledispatch\S*|collections\.abc|enum"
-        r"|dataclasses|copyreg|inspect|types)\b",
+        r"module (typing|abc|_abc|_py_abc|functools|collections\.abc|enum|dataclasses|inspect)\b",
         "caches of the class machinery",
     ),
     (r"_abc_(data|impl|cache|negative_cache)", "caches of the class machinery"),
     (
-        r"module (struct|_struct|locale|gettext|mimetypes|stringprep|zoneinfo\S*|decimal|random"
-        r"|email\.charset|email\._\w+|html\S*|string|textwrap|opcode|dis|ast|_ast|token)\b",
+        r"module (_?struct|locale|gettext|mimetypes|zoneinfo\S*|decimal|email|html\S*|string)\b",
         "a cache of the standard library",
     ),
     (

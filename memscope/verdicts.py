@@ -126,12 +126,19 @@ class Scene:
     """What else was measured: "atexit", "collector", "threads"."""
 
     @property
+    def when(self) -> str:
+        return (
+            f"in each of {self.rounds} rounds" if self.rounds > 1 else "in the one round there was"
+        )
+
+    @property
     def holder(self) -> Any:
         return self.steps[-1] if self.steps else None
 
     @property
     def holder_class(self) -> str:
-        return type.__dict__["__qualname__"].__get__(type(self.holder))
+        name: str = type.__dict__["__qualname__"].__get__(type(self.holder))
+        return name
 
     def on_the_way(self, *classes: type) -> Any:
         """The last object on the way of one of *classes*; None if there is none."""
@@ -517,7 +524,7 @@ def _container(scene: Scene) -> Verdict:
     holder = scene.holder
     if is_a(holder, dict) and not _has_objects_for_keys(scene):
         weak = any(_is_weak_mapping(step) for step in scene.steps[-3:])
-        seen = [f"{scene.place} got new keys in each of {scene.rounds} rounds, and lost none"]
+        seen = [f"{scene.place} got new keys {scene.when}, and lost none"]
         if weak:
             seen.append("its keys are weak, but the values refer to them and keep them alive")
         return Verdict(
@@ -527,7 +534,7 @@ def _container(scene: Scene) -> Verdict:
         )
     sized = is_a(holder, list, set, deque, bytearray, frozenset, tuple)
     what = f"the {scene.holder_class}" if sized else scene.place
-    seen = [f"{scene.place} grew in each of {scene.rounds} rounds"]
+    seen = [f"{scene.place} grew {scene.when}"]
     if is_a(holder, deque):
         seen.append("the deque has no maxlen")
     return Verdict("growing-container", f"{what} only grows", tuple(seen))

@@ -6,7 +6,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 from memscope.heap import HeapSnapshot, take_heap_snapshot
 from memscope.heap_nodes import is_class
-from memscope.report import size_text
 
 if TYPE_CHECKING:
     from memscope.heap_paths import Paths

@@ -9,7 +9,6 @@
 #ifdef __GLIBC__
 
 #include <dlfcn.h>
-#include <stdbool.h>
 #include <string.h>
 
 /* struct mallinfo2 of glibc 2.33; an older <malloc.h> does not have it. */
@@ -26,19 +25,6 @@ home_of(void *function)
     return function != NULL && dladdr(function, &info) != 0 ? info.dli_fbase : NULL;
 }
 
-/* Whether a well-known other allocator is loaded, by a name that only it has. */
-static bool
-has_other_malloc(void)
-{
-    static const char *const names[] = {"mallctl", "tc_malloc", "mi_malloc", "je_malloc"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (dlsym(RTLD_DEFAULT, names[i]) != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
 const char *
 libc_memory_read(struct libc_memory *self)
 {
@@ -46,11 +32,12 @@ libc_memory_read(struct libc_memory *self)
     if (found == NULL) {
         return "this C library does not tell (glibc before 2.33)";
     }
-    /* An executable at a fixed address has entries of its own for what it calls of other
-     * objects, and malloc is then found there; so the next one after us is asked too. */
-    const void *home = home_of(found);
-    if (home != home_of(dlsym(RTLD_DEFAULT, "malloc"))
-        && (home != home_of(dlsym(RTLD_NEXT, "malloc")) || has_other_malloc())) {
+    const void *libc = home_of(found);
+    /* An executable at a fixed address may have an entry of its own for a function whose
+     * address it takes, and malloc's then seems to be there.  Whoever replaces malloc also
+     * replaces what measures its blocks, which nobody takes the address of. */
+    if (home_of(dlsym(RTLD_DEFAULT, "malloc")) != libc
+        && home_of(dlsym(RTLD_DEFAULT, "malloc_usable_size")) != libc) {
         return "another allocator is in the place of the C library's malloc";
     }
     /* ISO C has no conversion between the two kinds of pointer. */

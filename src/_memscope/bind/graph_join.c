@@ -591,7 +591,74 @@ strays(PyObject *object, PyObject *unused)
     return list;
 }
 
+PyDoc_STRVAR(site_column_doc,
+"site_column($self, /)\n"
+"--\n"
+"\n"
+"(column, table): for each node, as four bytes, the number of the line that allocated it,\n"
+"0 if that was not traced; and the lines from number 1 on, as (file name, line, function).");
+
+/* The number of the line that is the newest frame of a traceback; 0 on failure. */
+static uint32_t
+site_number(const struct tracebacks *tree, uint32_t id, struct hashmap *numbers, PyObject *table)
+{
+    const struct traceback_node *frame = tracebacks_node(tree, id);
+    if (frame->function == TRACEBACK_TOTAL) {
+        frame = tracebacks_node(tree, frame->parent);
+    }
+    uint64_t key = (uint64_t)frame->function << 32 | frame->lineno;
+    const uint64_t *known = hashmap_get(numbers, key);
+    if (known != NULL) {
+        return (uint32_t)*known;
+    }
+    const struct function *function = tracebacks_function(tree, frame->function);
+    PyObject *place = Py_BuildValue(
+        "NIN", objects_new_text(tracebacks_text(tree, function->filename)), frame->lineno,
+        objects_new_text(tracebacks_text(tree, function->name)));
+    int status = place != NULL ? PyList_Append(table, place) : -1;
+    Py_XDECREF(place);
+    uint32_t number = (uint32_t)PyList_GET_SIZE(table);
+    if (status == 0 && hashmap_put(numbers, key, number) < 0) {
+        PyErr_NoMemory();
+        status = -1;
+    }
+    return status == 0 ? number : 0;
+}
+
+static PyObject *
+site_column(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    Join *self = (Join *)object;
+    const struct snapshot *snapshot = self->columns->snapshot;
+    struct hashmap numbers = {0};
+    uint32_t last = 0, number = 0;
+    PyObject *table = PyList_New(0);
+    PyObject *column = PyBytes_FromStringAndSize(NULL, self->length * (Py_ssize_t)sizeof last);
+    for (Py_ssize_t node = 0; table != NULL && column != NULL && node < self->length; node++) {
+        uint32_t row = self->row[node];
+        uint32_t id = row != GRAPH_JOIN_NONE ? snapshot->traceback[row] : 0;
+        if (id != last) {       /* neighbours mostly come from one line */
+            number = id != 0 ? site_number(snapshot->tracebacks, id, &numbers, table) : 0;
+            last = id;
+            if (id != 0 && number == 0) {
+                Py_CLEAR(column);
+                break;
+            }
+        }
+        memcpy(PyBytes_AS_STRING(column) + node * (Py_ssize_t)sizeof number, &number,
+               sizeof number);
+    }
+    hashmap_clear(&numbers);
+    PyObject *result =
+        table != NULL && column != NULL ? PyTuple_Pack(2, column, table) : NULL;
+    Py_XDECREF(table);
+    Py_XDECREF(column);
+    return result;
+}
+
 static PyMethodDef methods[] = {
+    {"site_column", site_column, METH_NOARGS, site_column_doc},
     {"places", places, METH_O, places_doc},
     {"places_of_row", places_of_row, METH_O, places_of_row_doc},
     {"strays", strays, METH_NOARGS, strays_doc},
