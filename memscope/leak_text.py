@@ -188,6 +188,7 @@ def memory_text(report: LeakReport) -> str:
 
 
 def _labelled(label: str, text: str) -> Iterator[str]:
+    label = printable(label)
     for number, line in enumerate(_wrapped(text, "", WIDTH - LABEL - 6)):
         yield f"   {label if number == 0 else '':<{LABEL}}   {line}"
 
