@@ -149,7 +149,7 @@ class Helper:
 
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             due = time.monotonic() + self.pace.wait
-            while not self.ending:
+            while True:
                 if self.checkpoints:
                     self.wake.acquire(timeout=max(due - time.monotonic(), 0))
                 elif not self.wanted:

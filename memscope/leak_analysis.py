@@ -45,6 +45,10 @@ LEAST_OF_ONE = 10
 LEAST_BYTES_OF_ONE = 64 * 1024
 """Objects, or bytes, that a single round must leave behind to be worth a report."""
 
+NAMES_CACHED = 4096
+NAME_BYTES = 160
+"""The interpreter's cache of attribute lookups holds so many names, of up to 100 characters."""
+
 MOST_AROUND = 6
 """Containers around a holder that are asked for a bound."""
 
@@ -491,9 +495,10 @@ class Analysis:
             born = [0] * self.rounds
             for moment, _ in members:
                 born[moment - 1] += 1
-            if not grows(born) or min(born) == 0:
-                continue
             total = sum(size for _, size in members)
+            short = self.types[number][1] == "str" and total < NAME_BYTES * len(members)
+            if not grows(born) or min(born) == 0 or (short and len(members) <= NAMES_CACHED):
+                continue
             leaks.append(
                 Leak(
                     "c-reference",

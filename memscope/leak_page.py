@@ -8,6 +8,7 @@ the report holds.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from memscope.page_drawings import Box, bars, chain, curve, safe, stack, swatch
@@ -132,10 +133,10 @@ def _leak(number: int, leak: Mapping[str, Any]) -> str:
         f'<h2 id="{name}">{_what(leak)} {gain}</h2>',
     ]
     if verdict := _text(leak, "verdict"):
-        parts.append(f"<p>{safe(verdict, LONG)}</p>")
+        parts.append(f"<p>{_sentence(verdict)}</p>")
     if advice := _text(leak, "advice"):
         parts.append(
-            f'<div class="advice"><p><strong>What to do.</strong> {safe(advice, LONG)}</p></div>'
+            f'<div class="advice"><p><strong>What to do.</strong> {_sentence(advice)}</p></div>'
         )
     parts.append(_facts(leak))
     if evidence := _texts(leak, "evidence"):
@@ -197,7 +198,7 @@ def _path(leak: Mapping[str, Any]) -> str:
             )
         )
     count = _number(path, "count") if isinstance(path, dict) else 1
-    which = f"{count:,} objects" if count > 1 else "one object"
+    which = f"{count:,} objects" if count > 1 else "one of them"
     heads: Sequence[str] = ("By name", "Object", ">Objects", ">Size", "Allocated at")
     if not any(_text(step, "site") for step in steps):
         heads, rows = heads[:-1], [row[:-1] for row in rows]
@@ -361,7 +362,15 @@ def _section(name: str, title: str, text: str) -> str:
 
 
 def _items(texts: Iterable[str]) -> str:
-    return "<ul>" + "".join(f"<li>{safe(text, LONG)}</li>" for text in texts) + "</ul>"
+    return "<ul>" + "".join(f"<li>{_sentence(text)}</li>" for text in texts) + "</ul>"
+
+
+def _sentence(text: str) -> str:
+    """A clause with a capital and a full stop; names are left as they are."""
+    shown = safe(text, LONG)
+    if re.match(r"[a-z]+ ", shown):
+        shown = shown[0].upper() + shown[1:]
+    return shown if shown.endswith((".", "!", "?", "\N{HORIZONTAL ELLIPSIS}")) else f"{shown}."
 
 
 def _more(number: int) -> str:
@@ -397,7 +406,7 @@ def _broken(name: str, most: int = 400) -> str:
 
 
 def _size(size: int, sign: bool = False) -> str:
-    return f'<span class="number">{size_text(size, sign)}</span>'
+    return f'<span class="number">{size_text(size, sign and size != 0)}</span>'
 
 
 # -- data that may be anything ------------------------------------------------------------------

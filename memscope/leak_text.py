@@ -34,6 +34,16 @@ MOST_LEAKS = 10
 MOST_OTHERS = 6
 SOURCE_MAX = 90
 
+QUALITIES = {
+    "unbounded-cache": "never evicts",
+    "growing-container": "only grows",
+    "queue": "filled faster than emptied",
+}
+"""Kind -> what is wrong with the holder, in two words."""
+
+LEAST_CHANGE = 64 * 1024
+"""Bytes of a kind of memory that are worth a word."""
+
 BOLD, DIM, RED, RESET = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m"
 
 
@@ -55,7 +65,9 @@ def headline(leak: Leak) -> str:
     if leak.site is not None:
         parts.append(f"allocated at {printable(site_text(leak.site))}")
     if leak.holder:
-        kind = f" ({short_type(leak.holder_type)})" if leak.holder_type else ""
+        words = [short_type(leak.holder_type)] if leak.holder_type else []
+        words += [QUALITIES[leak.kind]] if words and leak.kind in QUALITIES else []
+        kind = f" ({', '.join(words)})" if words else ""
         parts.append(f"held by {printable(leak.holder)}{kind}")
     return ", ".join(parts)
 
@@ -183,11 +195,13 @@ def memory_text(report: LeakReport) -> str:
         f"{name} {size_text(value, True)}"
         for key, name in MEMORY_NAMES.items()
         if (value := report.memory.get(key)) is not None
+        and (key == "rss" or abs(value) >= LEAST_CHANGE)
     ]
     return f"The process since the baseline: {', '.join(parts)}." if parts else ""
 
 
 def _labelled(label: str, text: str) -> Iterator[str]:
+    label = printable(label)
     for number, line in enumerate(_wrapped(text, "", WIDTH - LABEL - 6)):
         yield f"   {label if number == 0 else '':<{LABEL}}   {line}"
 

@@ -165,9 +165,7 @@ def _svg(width: int, height: float, label: str, parts: Sequence[str]) -> str:
 
 
 def _rect(x: int, y: int, width: int, height: int, name: str) -> str:
-    return (
-        f'<rect class="{name}" x="{x}" y="{y}" width="{width}" height="{height}" rx="6"/>'
-    )
+    return f'<rect class="{name}" x="{x}" y="{y}" width="{width}" height="{height}" rx="6"/>'
 
 
 def _text(x: float, y: float, text: str, name: str, columns: int) -> str:

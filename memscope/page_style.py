@@ -83,7 +83,7 @@ tbody th {{ font-weight: 400; min-width: 6rem; }}
 th.right, td.right {{ text-align: right; white-space: nowrap; }}
 td.text {{ min-width: 18rem; }}
 .pair {{
-    display: grid; gap: 0 3rem;
+    display: grid; gap: 1.4rem 3rem;
     grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr));
 }}
 .path {{

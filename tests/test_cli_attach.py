@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +65,12 @@ while True:
 class Target:
     """A process to be watched, which has no memscope in its path."""
 
-    def __init__(self, folder: Path, program: str = PROGRAM, **options: Any) -> None:
-        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    def __init__(
+        self, folder: Path, program: str = PROGRAM, flags: Sequence[str] = (), **options: Any
+    ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", program],
+            [sys.executable, "-I", "-S", *flags, "-c", program],
             cwd=folder,
-            env={**environment, **options.pop("env", {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -265,7 +265,7 @@ def test_a_process_that_has_another_memscope(tmp_path: Path) -> None:
 
 @needs_remote_exec
 def test_a_process_that_forbids_it(tmp_path: Path) -> None:
-    found = Target(tmp_path, env={"PYTHON_DISABLE_REMOTE_DEBUG": "1"})
+    found = Target(tmp_path, flags=["-X", "disable-remote-debug"])
     status, out, err = run(str(found.pid))
     assert (status, out) == (2, "")
     assert err.count("\n") == 1

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import memscope
-from memscope.cli.output import CommandError
+from memscope.cli.output import CommandError, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except CommandError as refused:
-        print(f"memscope: {refused}", file=sys.stderr)
+        say(str(refused))
         return 2
     except BrokenPipeError:
         # What is still in the buffer has nowhere to go, and must not be complained of at exit.

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from memscope import files
+from memscope.table import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -134,7 +135,7 @@ def print_json(data: Any) -> None:
 
 def say(text: str) -> None:
     """One line of chatter."""
-    print(f"memscope: {text}", file=sys.stderr, flush=True)
+    print(f"memscope: {printable(text)}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -143,8 +144,9 @@ def progress(text: str) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    print(f"{text} ...", end="", file=sys.stderr, flush=True)
+    text = f"{printable(text)} ..."
+    print(text, end="", file=sys.stderr, flush=True)
     try:
         yield
     finally:
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        print(f"\r{' ' * len(text)}\r", end="", file=sys.stderr, flush=True)
