@@ -271,9 +271,7 @@ class HeapSnapshot:
         """
         node, known = self._node(obj)
         nodes = list(dict.fromkeys(self._graph.referents(node)))
-        title = (
-            f"{self._names([node], known).describe(node)} refers to {len(nodes):,} objects"
-        )
+        title = f"{self._names([node], known).describe(node)} refers to {len(nodes):,} objects"
         return ObjectRows(title, nodes, lambda some: self._rows(some, node, outward=True))
 
     def referrers(self, obj: object) -> ObjectRows:

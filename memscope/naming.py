@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "SIZED",
     "TEXT_MAX",
     "VALUED",
-    "SIZED",
     "describe",
     "edge_text",
     "edge_texts",

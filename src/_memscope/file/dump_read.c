@@ -277,7 +277,8 @@ start_rows(struct loader *self)
         if (i == 2 && !chunks_find(self->cursor.chunks, columns[i], &unused)) {
             continue;
         }
-        if (cursor_open(&self->cursor, columns[i]) < 0 || cursor_check_column(&self->cursor, self->row_count, "META") < 0) {
+        if (cursor_open(&self->cursor, columns[i]) < 0
+            || cursor_check_column(&self->cursor, self->row_count, "META") < 0) {
             return -1;
         }
     }
