@@ -76,7 +76,11 @@ name_parts(struct shapes *shapes, const struct graph *graph, uint32_t node, PyOb
     shapes_begin_from(shapes, labels->shape[node]);
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(parts); i++) {
         PyObject *part, *text;
-        if (!PyArg_ParseTuple(PyList_GET_ITEM(parts, i), "OU", &part, &text)) {
+        PyObject *pair = PyList_GET_ITEM(parts, i);
+        if (!PyTuple_Check(pair) || !PyArg_ParseTuple(pair, "OU", &part, &text)) {
+            if (!PyErr_Occurred()) {
+                PyErr_SetString(PyExc_TypeError, "parts must be lists of pairs");
+            }
             return -1;
         }
         for (uint32_t edge = graph->out_start[node]; edge < graph->out_start[node + 1]; edge++) {
@@ -234,6 +238,10 @@ new_sites(const struct graph *graph, PyObject *pair)
 {
     PyObject *column, *rows;
     Py_buffer buffer;
+    if (!PyTuple_Check(pair)) {
+        PyErr_SetString(PyExc_TypeError, "sites are a pair (column, table)");
+        return NULL;
+    }
     if (!PyArg_ParseTuple(pair, "OO;sites are a pair (column, table)", &column, &rows)
         || PyObject_GetBuffer(column, &buffer, PyBUF_SIMPLE) < 0) {
         return NULL;

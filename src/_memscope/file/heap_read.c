@@ -493,9 +493,10 @@ read_graph(struct heap_loader *self)
     struct reader unused;
     if (!chunks_find(self->cursor.chunks, "HEAP", &unused)
         && chunks_find(self->cursor.chunks, "ROWS", &unused)) {
-        return chunks_fail(self->cursor.error,
-                           "this is a snapshot of allocations, which Snapshot.load reads; "
-                           "expected one of the heap");
+        return chunks_fail(
+            self->cursor.error,
+            "bad memscope dump: this is a snapshot of allocations, which Snapshot.load reads; "
+            "expected one of the heap");
     }
     if (cursor_open(&self->cursor, "HEAP") < 0 || read_heap(self) < 0 || allocate(self) < 0
         || cursor_open(&self->cursor, "HTXT") < 0 || read_texts(self) < 0 || read_named(self) < 0) {
