@@ -151,19 +151,27 @@ class Found(NamedTuple):
     is_namespace: bool = False
     """The holder is the dict of a module or a class, which leads to half the program."""
 
+    alike: int = 1
+    """Holders that it stands for."""
+
     def with_bytes(self, more: int) -> Found:
         total = self.leak.retained_bytes + more
         return self._replace(leak=replace(self.leak, retained_bytes=total))
 
 
 def _told_once(found: Sequence[Found]) -> list[Found]:
-    """Without what lies inside another, larger leak, which is a part of that; threads once."""
+    """Without what lies inside another leak, which is a part of that; threads once.
+
+    What is larger than the other is a story of its own, unless it is many: if each of the
+    objects that pile up grows as well, it is they that should not be there.
+    """
     kept: list[Found] = []
     for one in sorted(found, key=lambda one: (not one.way, len(one.way))):
         for index, outer in enumerate(kept):
             inside = not outer.is_namespace and outer.holder in one.way[:-1]
             threads = one.leak.kind == outer.leak.kind == "thread"
-            if threads or (inside and outer.leak.retained_bytes >= one.leak.retained_bytes):
+            smaller = outer.leak.retained_bytes >= one.leak.retained_bytes
+            if threads or (inside and (smaller or one.alike > 1)):
                 kept[index] = outer.with_bytes(one.leak.retained_bytes)
                 break
         else:
@@ -250,6 +258,7 @@ class Analysis:
                         pile.way,
                         self._is_own(judged),
                         self._is_namespace(pile.way),
+                        pile.alike,
                     )
                 )
         found += self._growers(seen, others)

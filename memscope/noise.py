@@ -23,8 +23,8 @@ __all__ = ["bound_of", "label_of", "removes_again"]
 LABELS = (
     ("linecache tokenize traceback", "source lines kept for tracebacks"),
     ("re fnmatch glob _strptime sre_compile sre_parse", "compiled patterns"),
-    ("importlib _frozen_importlib _frozen_importlib_external zipimport pkgutil pkg_resources"
-     " encodings codecs", "modules being imported"),
+    ("importlib _frozen_importlib _frozen_importlib_external zipimport pkgutil encodings codecs",
+     "modules being imported"),
     ("typing abc _abc _py_abc functools enum dataclasses inspect collections.abc",
      "caches of the class machinery"),
     ("struct _struct locale gettext mimetypes zoneinfo decimal email html string",
