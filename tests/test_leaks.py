@@ -344,7 +344,16 @@ COUNTING_CALLS: dict[str, Callable[[], object]] = {
     "ids_added": lambda: _memscope.ids_added(b"12345678" * 3, b"12345678"),
     "ids_added of nonsense": lambda: raises(lambda: _memscope.ids_added(b"123", b"")),
 }
-CALLS |= GRAPH_CALLS | JOIN_CALLS | COUNTING_CALLS
+PROCESS_CALLS: dict[str, Callable[[], object]] = {
+    "pymalloc_memory": _memscope.pymalloc_memory,
+    "pymalloc_memory while tracing": lambda: (
+        _memscope.start(),
+        _memscope.pymalloc_memory(),
+        _memscope.stop(),
+    ),
+    "libc_memory": _memscope.libc_memory,
+}
+CALLS |= GRAPH_CALLS | JOIN_CALLS | COUNTING_CALLS | PROCESS_CALLS
 
 # Called differently on purpose, or no function of their own.
 NOT_CALLED = {"RawFrame", "RawTrace", "GroupKey"}
