@@ -20,7 +20,7 @@ from memscope.heap_nodes import GONE, NodeNames, full_name
 from memscope.heap_paths import Path, make_path
 from memscope.leak_report import Aged, Grown, Leak, LeakReport, Moment, NotALeak, Site
 from memscope.piles import GARBAGE, IN_C, Kindred, Pile, find_piles, grows
-from memscope.process_memory import ProcessMemory, explain
+from memscope.process import ProcessMemory, explain
 from memscope.report import size_text
 from memscope.sources import Sources, source_line
 from memscope.verdicts import ADVICE, Scene, callable_class, judge

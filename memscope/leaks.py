@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from memscope import _memscope
 from memscope.heap_nodes import OWN_FOLDER, full_name, thread_names
-from memscope.process_memory import resident_bytes
+from memscope.process import resident_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -353,7 +353,7 @@ class Watch:
 
 def _process_facts() -> dict[str, Any]:
     """What the verdicts compare between baseline and end."""
-    from memscope.process_memory import process_memory
+    from memscope.process import process_memory
 
     facts: dict[str, Any] = {"memory": process_memory().to_dict()}
     atexit = sys.modules.get("atexit")

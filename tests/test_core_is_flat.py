@@ -468,6 +468,11 @@ COUNTING_CALLS: dict[str, Callable[[], object]] = {
     "size_of": lambda: _memscope.size_of(HELD),
     "layout_verified": _memscope.layout_verified,
     "pymalloc_memory": _memscope.pymalloc_memory,
+    "pymalloc_memory while tracing": lambda: (
+        _memscope.start(),
+        _memscope.pymalloc_memory(),
+        _memscope.stop(),
+    ),
     "libc_memory": _memscope.libc_memory,
     "gc_types": lambda: _memscope.gc_types(sizes=True),
     "gc_types of a list": lambda: _memscope.gc_types(HELD),
