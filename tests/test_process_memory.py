@@ -39,9 +39,7 @@ def kind(newer: ProcessMemory, python: float = 0) -> str | None:
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_this_process() -> None:
     memory = process_memory.process_memory()
-    page = {
-        line.split(":")[0]: line for line in Path("/proc/self/status").read_text().splitlines()
-    }
+    page = {line.split(":")[0]: line for line in Path("/proc/self/status").read_text().splitlines()}
     rss = int(page["VmRSS"].split()[1]) * 1024
     assert memory.rss is not None
     assert abs(memory.rss - rss) < 64 * MIB
