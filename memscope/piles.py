@@ -198,7 +198,16 @@ def grows(born: Sequence[int]) -> bool:
         return False
     if busy < rounds and sum(born) < 2 * rounds:
         return False
+    if born[-1] == 0 and 0 in _up_to_last(born):
+        # It comes and goes, in every second round: the last idle one ends nothing.
+        return not grows_no_more(_up_to_last(born))
     return not grows_no_more(born)
+
+
+def _up_to_last(born: Sequence[int]) -> Sequence[int]:
+    """From the first round that left something to the last that did."""
+    busy = [at for at, number in enumerate(born) if number]
+    return born[busy[0] : busy[-1] + 1]
 
 
 def grows_no_more(born: Sequence[int]) -> bool:

@@ -27,7 +27,7 @@ def why_alive(
     Raises ValueError if the object is not in *snapshot*.  Cost: a walk of the heap, about
     a full collection, and a search.
     """
-    taken = take_heap_snapshot() if snapshot is None else snapshot
+    taken = take_heap_snapshot(traces=False) if snapshot is None else snapshot
     if is_class(obj):
         cls: Any = obj
         rows = taken.find(type=cls)
