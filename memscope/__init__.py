@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         show_refs,
         typestats,
     )
+    from memscope.process_memory import ProcessMemory, process_memory
     from memscope.tracing import (
         BaseFilter,
         DomainFilter,
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
         stop,
         take_snapshot,
     )
+    from memscope.why import WhyAlive, why_alive
 
 __version__ = "0.1.0"
 
@@ -88,6 +90,7 @@ __all__ = [
     "LeakReport",
     "ModuleFilter",
     "MyCodeFilter",
+    "ProcessMemory",
     "Snapshot",
     "Statistic",
     "StatisticDiff",
@@ -96,6 +99,7 @@ __all__ = [
     "Trace",
     "Traceback",
     "Watch",
+    "WhyAlive",
     "__version__",
     "advance_epoch",
     "at",
@@ -121,6 +125,7 @@ __all__ = [
     "leaks",
     "most_common_types",
     "objgraph",
+    "process_memory",
     "reset_peak",
     "show_backrefs",
     "show_chain",
@@ -136,6 +141,7 @@ __all__ = [
     "tracing",
     "typestats",
     "watch",
+    "why_alive",
 ]
 
 if not TYPE_CHECKING:
@@ -149,6 +155,10 @@ if not TYPE_CHECKING:
         "Watch": "leaks",
         "diagnose": "leaks",
         "watch": "leaks",
+        "ProcessMemory": "process_memory",
+        "process_memory": "process_memory",
+        "WhyAlive": "why",
+        "why_alive": "why",
     }
     OBJGRAPH = """
         at at_addrs by_type count find_backref_chain find_ref_chain get_leaking_objects get_new_ids

@@ -73,6 +73,11 @@ class Path:
         edges = [_edge(step, before) for before, step in pairwise(self.steps)]
         return " -> ".join([self.steps[0].description, *edges])
 
+    @property
+    def holder(self) -> str:
+        """The names up to what holds the object: "module app.cache -> _sessions"."""
+        return Path(self.steps[:-1] or self.steps, 1).place
+
     def __str__(self) -> str:
         many = f" ({self.count:,} objects)" if self.count > 1 else ""
         last = f" -> {shown(self.steps[-1].type_name)}" if len(self) > 1 else ""

@@ -10,14 +10,15 @@ from __future__ import annotations
 import gc
 import sys
 import types
+from bisect import bisect_right
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memscope import naming, noise
-from memscope.heap_nodes import GONE, NodeNames
+from memscope.heap_nodes import GONE, NodeNames, full_name
 from memscope.heap_paths import Path, make_path
-from memscope.leak_report import Grown, Leak, LeakReport, Moment, NotALeak, Site
+from memscope.leak_report import Aged, Grown, Leak, LeakReport, Moment, NotALeak, Site
 from memscope.piles import GARBAGE, IN_C, Kindred, Pile, find_piles, grows
 from memscope.process_memory import ProcessMemory, explain
 from memscope.report import size_text
@@ -27,9 +28,9 @@ from memscope.verdicts import ADVICE, Scene, callable_class, judge
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from memscope._memscope import Graph, History, Survivors
+    from memscope._memscope import Graph, History, Join, Survivors
 
-__all__ = ["analyse"]
+__all__ = ["aged", "analyse", "nearest_site"]
 
 MOST_LEAKS = 50
 SAMPLES = 12
@@ -40,6 +41,14 @@ WEAK_CONTAINERS = frozenset(
 )
 MAPPINGS = frozenset(["dict", "defaultdict", "OrderedDict", "Counter"])
 CONTAINERS = MAPPINGS | {"list", "set", "deque", "frozenset", "tuple"}
+LEAST_OF_ONE = 10
+LEAST_BYTES_OF_ONE = 64 * 1024
+"""Objects, or bytes, that a single round must leave behind to be worth a report."""
+
+NAMES_CACHED = 4096
+NAME_BYTES = 160
+"""The interpreter's cache of attribute lookups holds so many names, of up to 100 characters."""
+
 MOST_AROUND = 6
 """Containers around a holder that are asked for a bound."""
 
@@ -49,16 +58,20 @@ MOST_TYPES = 20
 
 def analyse(
     history: History,
-    join: Any,
+    join: Join | None,
     lines: Sequence[tuple[str, float, int | None, Mapping[str, tuple[int, int]]]],
     *,
     title: str,
     before: Mapping[str, Any],
     now: Mapping[str, Any],
     collects: bool,
+    epochs: Sequence[int],
 ) -> LeakReport:
-    """The report on *history*, whose moments are *lines*: label, seconds, RSS, classes."""
-    analysis = Analysis(history, join, lines, before, now, collects)
+    """The report on *history*, whose moments are *lines*: label, seconds, RSS, classes.
+
+    *epochs*: the epoch that began with each moment.
+    """
+    analysis = Analysis(history, join, lines, before, now, collects, epochs)
     leaks, others = analysis.judged()
     first, last = lines[0][3], lines[-1][3]
     grown = [
@@ -88,6 +101,35 @@ def analyse(
     )
 
 
+def aged(history: History, join: Join | None, old: Sequence[bool]) -> list[Aged]:
+    """Objects by class and line, of which ``old[moment of birth]`` is true."""
+    types = history.graph.types()
+    sources = Sources()
+    rows: dict[tuple[int, Site | None], list[int]] = {}
+    survivors = history.survivors()
+    for pile in range(len(survivors)):
+        for number, _, _, count, size, _, example, born in survivors.groups(pile, join):
+            some = sum(new for moment, new in enumerate(born, 1) if old[moment])
+            if some:
+                site = None if join is None else nearest_site(join.places(example), sources)
+                row = rows.setdefault((number, site), [0, 0])
+                row[0] += some
+                row[1] += size * some // count
+    found = [
+        Aged(full_name(*types[number][:2]), count, size, site)
+        for (number, site), (count, size) in rows.items()
+    ]
+    return sorted(found, key=lambda row: (-row.bytes, row.type_name, row.site or ()))
+
+
+def nearest_site(places: Sequence[tuple[str, int, str]], sources: Sources) -> Site | None:
+    """The newest line of the program's own code; else the newest that has a file; else any."""
+    written = [place for place in places if not place[0].startswith("<")] or places
+    if not written:
+        return None
+    return Site(*next((one for one in written if sources.is_mine(one[0])), written[0]))
+
+
 class Found(NamedTuple):
     """A leak, and where it was seen."""
 
@@ -111,18 +153,28 @@ def _told_once(found: Sequence[Found]) -> list[Found]:
     return kept
 
 
+def _length(obj: Any, other: int) -> int:
+    """Entries of a container, as its base class of the interpreter counts; else *other*."""
+    for base in naming.mro_of(type(obj)):
+        if base in naming.SIZED:
+            return int(base.__len__(obj))
+    return other
+
+
 class Analysis:
     """One report in the making."""
 
     def __init__(
         self,
         history: History,
-        join: Any,
+        join: Join | None,
         lines: Sequence[tuple[str, float, int | None, Mapping[str, tuple[int, int]]]],
         before: Mapping[str, Any],
         now: Mapping[str, Any],
         collects: bool,
+        epochs: Sequence[int],
     ) -> None:
+        self.epochs = epochs
         self.history = history
         self.graph: Graph = history.graph
         self.join = join
@@ -149,7 +201,7 @@ class Analysis:
             else:
                 found.append(Found(judged, pile.holder, pile.way))
         found += self._growers({pile.holder for pile in piles}, others)
-        leaks = [one.leak for one in _told_once(found)]
+        leaks = [one.leak for one in _told_once(found)] + self._strays()
         leaks.sort(key=lambda leak: (-self._weight(leak), leak.holder, leak.type_name))
         native = self._native(leaks)
         return [*leaks[:MOST_LEAKS], *native], others
@@ -169,7 +221,8 @@ class Analysis:
     def _adds_up(self, pile: Pile, main: Kindred) -> bool:
         """Whether what is new came on top of the old, not in its place."""
         if self.rounds < 2:
-            return True
+            # Of one round there is no telling a leak from what is made once.
+            return main.count >= LEAST_OF_ONE or main.below >= LEAST_BYTES_OF_ONE
         if pile.root == GARBAGE:
             return True
         if pile.holder >= self.graph.holders and pile.alike == 1:
@@ -179,7 +232,8 @@ class Analysis:
             if main.entries and self._is_container(pile.holder):
                 return False
         counts = [totals.get(main.name, (0, 0))[0] for totals in self.totals]
-        return 2 * (counts[-1] - counts[0]) >= sum(main.born)
+        added = [max(after - before, 0) for before, after in pairwise(counts)]
+        return grows(added) and 2 * (counts[-1] - counts[0]) >= sum(main.born)
 
     def _judge(self, pile: Pile, main: Kindred) -> Leak | NotALeak:
         entries = self.survivors.members(pile.index, True, SAMPLES)
@@ -271,7 +325,7 @@ class Analysis:
         for at in range(len(way) - 1, max(len(way) - 1 - MOST_AROUND, 0), -1):
             if at == len(way) - 1 or self._is_container(way[at]):
                 edge = (names.edges(way[at - 1], way[at]) or [""])[0]
-                length = self._length(way[at])
+                length = _length(steps[at], self._length(way[at]))
                 bound = noise.bound_of(steps[at], steps[:at], edge, length, adders)
                 if bound:
                     return bound
@@ -328,11 +382,9 @@ class Analysis:
             return None
         sites: dict[Site, int] = {}
         for count, example in main.tracebacks.values():
-            places = self.join.places(example)
-            if not places:
+            site = nearest_site(self.join.places(example), self.sources)
+            if site is None:
                 continue
-            mine = next((place for place in places if self.sources.is_mine(place[0])), places[0])
-            site = Site(*mine)
             sites[site] = sites.get(site, 0) + count
         return max(sites, key=lambda site: sites[site], default=None)
 
@@ -424,6 +476,47 @@ class Analysis:
         if qualname in ("type", "function", "module", "frame", "generator", "coroutine", "code"):
             return False
         return references >= self.rounds or (references == 0 and size >= 1024 * self.rounds)
+
+    # -- objects that only C code has
+
+    def _strays(self) -> list[Leak]:
+        """Objects of classes the collector does not track, to which nothing leads."""
+        if self.join is None or self.rounds < 2:
+            return []
+        groups: dict[tuple[int, Site | None], list[tuple[int, int]]] = {}
+        epochs = self.epochs
+        for number, row, size, epoch in self.join.strays():
+            moment = bisect_right(epochs, epoch)
+            if moment > 0:
+                site = nearest_site(self.join.places_of_row(row), self.sources)
+                groups.setdefault((number, site), []).append((min(moment, self.rounds), size))
+        leaks = []
+        for (number, site), members in groups.items():
+            born = [0] * self.rounds
+            for moment, _ in members:
+                born[moment - 1] += 1
+            total = sum(size for _, size in members)
+            short = self.types[number][1] == "str" and total < NAME_BYTES * len(members)
+            if not grows(born) or min(born) == 0 or (short and len(members) <= NAMES_CACHED):
+                continue
+            leaks.append(
+                Leak(
+                    "c-reference",
+                    "no object refers to them, and yet they are not freed: C code has, or lost,"
+                    " the references",
+                    ADVICE["c-reference"],
+                    full_name(*self.types[number][:2]),
+                    len(members),
+                    total,
+                    total,
+                    tuple(born),
+                    site,
+                    source_line(site.filename, site.lineno) if site is not None else "",
+                    holder="C code",
+                    evidence=(f"allocated, alive, and in no object of {len(self.graph):,}",),
+                )
+            )
+        return leaks
 
     # -- the process
 

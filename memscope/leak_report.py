@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from memscope.files import PathLike
 
-__all__ = ["Grown", "Leak", "LeakReport", "Moment", "NotALeak", "Site"]
+__all__ = ["Aged", "Grown", "Leak", "LeakReport", "Moment", "NotALeak", "Site"]
 
 SCHEMA = 1
 """Version of the plain data; raised when a field changes its meaning or goes."""
@@ -41,6 +41,21 @@ class Grown(NamedTuple):
     type_name: str
     count: int  # type: ignore[assignment]
     bytes: int
+
+
+class Aged(NamedTuple):
+    """Objects of one class, from one line, that have been alive for long."""
+
+    type_name: str
+    count: int  # type: ignore[assignment]
+    bytes: int
+    site: Site | None
+    """None: not traced."""
+
+    def __str__(self) -> str:
+        from memscope.leak_text import aged_text
+
+        return aged_text(self)
 
 
 @dataclass(frozen=True)
@@ -239,7 +254,7 @@ class LeakReport:
         """One HTML page that needs nothing else: no network, no script."""
         from memscope.leak_page import page
 
-        return page(self)
+        return page(self.to_dict())
 
     def _repr_html_(self) -> str:
         from html import escape

@@ -18,7 +18,7 @@ from memscope.table import clip, printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from memscope.leak_report import Leak, LeakReport, Site
+    from memscope.leak_report import Aged, Leak, LeakReport, Site
 
 __all__ = ["headline", "leak_text", "report_text", "show_report", "site_text"]
 
@@ -34,6 +34,16 @@ MOST_LEAKS = 10
 MOST_OTHERS = 6
 SOURCE_MAX = 90
 
+QUALITIES = {
+    "unbounded-cache": "never evicts",
+    "growing-container": "only grows",
+    "queue": "filled faster than emptied",
+}
+"""Kind -> what is wrong with the holder, in two words."""
+
+LEAST_CHANGE = 64 * 1024
+"""Bytes of a kind of memory that are worth a word."""
+
 BOLD, DIM, RED, RESET = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m"
 
 
@@ -48,16 +58,24 @@ def short_type(name: str) -> str:
 
 
 def headline(leak: Leak) -> str:
-    """48,211 Session, +1.9 GiB, allocated at handlers.py:88, held by module app -> _sessions (dict)."""
+    """48,211 Session, +1.9 GiB, allocated at handlers.py:88, held by module app -> cache (dict)."""
     if not leak.type_name:
         return f"{size_text(leak.retained_bytes, True)} that are no Python objects"
     parts = [f"{leak.count:,} {short_type(leak.type_name)}", size_text(leak.retained_bytes, True)]
     if leak.site is not None:
         parts.append(f"allocated at {printable(site_text(leak.site))}")
     if leak.holder:
-        kind = f" ({short_type(leak.holder_type)})" if leak.holder_type else ""
+        words = [short_type(leak.holder_type)] if leak.holder_type else []
+        words += [QUALITIES[leak.kind]] if words and leak.kind in QUALITIES else []
+        kind = f" ({', '.join(words)})" if words else ""
         parts.append(f"held by {printable(leak.holder)}{kind}")
     return ", ".join(parts)
+
+
+def aged_text(row: Aged) -> str:
+    """48,211 Session, 1.9 GiB, allocated at handlers.py:88."""
+    text = f"{row.count:,} {short_type(row.type_name)}, {size_text(row.bytes)}"
+    return text if row.site is None else f"{text}, allocated at {printable(site_text(row.site))}"
 
 
 def leak_text(leak: Leak) -> str:
@@ -88,7 +106,9 @@ def _leak_lines(leak: Leak) -> Iterator[str]:
 
 def rounds_text(per_round: Sequence[int]) -> str:
     """Objects left behind by each round: "9,642 in every round", or one by one."""
-    if len(set(per_round)) == 1 and len(per_round) > 1:
+    if len(per_round) == 1:
+        return f"{per_round[0]:,}"
+    if len(set(per_round)) == 1:
         return f"{per_round[0]:,} in each of {len(per_round)} rounds"
     shown = [f"{number:,}" for number in per_round[-MOST_ROUNDS:]]
     before = "... " if len(per_round) > MOST_ROUNDS else ""
@@ -175,11 +195,13 @@ def memory_text(report: LeakReport) -> str:
         f"{name} {size_text(value, True)}"
         for key, name in MEMORY_NAMES.items()
         if (value := report.memory.get(key)) is not None
+        and (key == "rss" or abs(value) >= LEAST_CHANGE)
     ]
     return f"The process since the baseline: {', '.join(parts)}." if parts else ""
 
 
 def _labelled(label: str, text: str) -> Iterator[str]:
+    label = printable(label)
     for number, line in enumerate(_wrapped(text, "", WIDTH - LABEL - 6)):
         yield f"   {label if number == 0 else '':<{LABEL}}   {line}"
 

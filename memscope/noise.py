@@ -29,14 +29,12 @@ LABELS = (
     ),
     (r"module (zipimport|pkgutil|pkg_resources\S*|encodings|codecs)\b", "modules being imported"),
     (
-        r"module (typing|_typing|abc|_abc|_py_abc|_weakrefset|functools -> singledispatch\S*"
-        r"|collections\.abc|dataclasses|enum|copyreg|inspect|types)\b",
+        r"module (typing|abc|_abc|_py_abc|functools|collections\.abc|enum|dataclasses|inspect)\b",
         "caches of the class machinery",
     ),
     (r"_abc_(data|impl|cache|negative_cache)", "caches of the class machinery"),
     (
-        r"module (struct|_struct|locale|gettext|mimetypes|stringprep|zoneinfo\S*|decimal|random"
-        r"|email\.charset|email\._\w+|html\S*|string|textwrap|opcode|dis|ast|_ast|token)\b",
+        r"module (_?struct|locale|gettext|mimetypes|zoneinfo\S*|decimal|email|html\S*|string)\b",
         "a cache of the standard library",
     ),
     (
@@ -87,9 +85,9 @@ def bound_of(
         maxlen = deque.__dict__["maxlen"].__get__(holder)
         return f"maxlen={maxlen}" if maxlen is not None else ""
     for owner in (holder, *reversed(before)):
-        if type(owner) is functools._lru_cache_wrapper:  # type: ignore[attr-defined]
+        if type(owner) is functools._lru_cache_wrapper:
             # cache_info() is in C, and asked for by class.
-            info = functools._lru_cache_wrapper.cache_info(owner)  # type: ignore[attr-defined]
+            info = functools._lru_cache_wrapper.cache_info(owner)
             maxsize = info[2]
             return f"lru_cache(maxsize={maxsize})" if maxsize is not None else ""
     for owner in (holder, *reversed(before[-2:])):

@@ -171,7 +171,7 @@ class Pile:
                     or kind.full in TO_BE_CALLED
                     or (entry.full in INTERNAL and not kind.is_wrapper)
                 )
-                and 2 * kind.count >= entry.count
+                and 2 * kind.count >= (entry.entries or entry.count)
             ]
             if inside:
                 return max(inside, key=_rank)
@@ -202,9 +202,9 @@ def grows(born: Sequence[int]) -> bool:
 
 
 def grows_no_more(born: Sequence[int]) -> bool:
-    """Whether the later half of the rounds left less than half of what the earlier half did."""
+    """Whether the later half of the rounds left at most half of what the earlier half did."""
     half = len(born) // 2
-    return half > 0 and sum(born[-half:]) * 2 < sum(born[:half])
+    return half > 0 and sum(born[-half:]) * 2 <= sum(born[:half])
 
 
 def find_piles(
@@ -228,7 +228,11 @@ def find_piles(
     for pile in (*piles, *still):
         if pile.holder >= 0:
             pile.way = tuple(survivors.way(pile.holder))
-        _fill(pile, [Group(*row) for row in survivors.groups(pile.index, join)], types)
+        _fill(
+            pile,
+            [Group(*row[:7], tuple(row[7])) for row in survivors.groups(pile.index, join)],
+            types,
+        )
     merged = _merged(graph, [*piles, *still])
     return sorted(
         (pile for pile in merged if grows(pile.born)),
@@ -238,7 +242,6 @@ def find_piles(
 
 def _fill(pile: Pile, groups: Iterable[Group], types: Sequence[Any]) -> None:
     for group in groups:
-        group = group._replace(born=tuple(group.born))
         kind = pile.kinds.get(group.type)
         if kind is None:
             module, qualname, *_ = types[group.type]

@@ -214,8 +214,10 @@ def _table(memory: ProcessMemory) -> Table:
 
     def row(name: str, what: str, style: Any = "") -> Row:
         value = numbers[name]
-        whole = not change and memory.rss and value is not None and name != "rss"
-        return Row((mib(value), share_text(value, memory.rss) if whole else "", what), "", style)
+        share = ""
+        if not change and memory.rss and value is not None and name != "rss":
+            share = share_text(value, memory.rss)
+        return Row((mib(value), share, what), "", style)
 
     rows = [row("rss", "resident (RSS)", "bold"), *(row(*one) for one in ROWS)]
     more = []
@@ -258,14 +260,15 @@ def explain(
     C library's heaps, and what remains is native.  The largest of the three is named if
     it is at least LEAST_BYTES and LEAST_SHARE of what is resident.
     """
-    zero = ProcessMemory(**dict.fromkeys(newer.to_dict(), 0))
-    change = newer.diff(zero if older is None else older)
+    change: ProcessMemory = newer if older is None else newer.diff(older)
     growth = change.rss if change.anonymous is None else change.anonymous
     if growth is None or newer.rss is None:
         return None
     # memscope's tables come and go in the same heaps: of what is free there, as much as it
     # holds now may have been its own.
-    freed_by_us = max(min(change.libc_free or 0, newer.memscope or 0), 0)
+    freed_by_us = newer.memscope or 0
+    if change.libc_free is not None:
+        freed_by_us = max(min(change.libc_free, freed_by_us), 0)
     growth = max(growth - max(change.memscope or 0, 0) - freed_by_us, 0)
     python = max(python_growth_bytes, change.traced or 0, change.arenas_used or 0, 0)
     least = max(LEAST_BYTES, int(LEAST_SHARE * newer.rss))

@@ -50,12 +50,12 @@ ADVICE = {
     " storage: clear it at the end of each task.",
     "thread": "Let the threads end (set an Event, put a sentinel), join() them, or use one"
     " ThreadPoolExecutor.",
-    "asyncio-task": "Await or cancel the tasks, with a timeout (asyncio.timeout, TaskGroup), and drop"
-    " the reference when one is done (add_done_callback(tasks.discard)).",
+    "asyncio-task": "Await or cancel the tasks, with a timeout (asyncio.timeout, TaskGroup), and"
+    " drop the reference when one is done (add_done_callback(tasks.discard)).",
     "queue": "Give the queue a maxsize, and make sure that somebody consumes it.",
     "unclosed-resource": "Close it: use a with statement, or contextlib.closing.",
-    "suspended-generator": "Exhaust or close() the generators, or use contextlib.closing; do not keep"
-    " them.",
+    "suspended-generator": "Exhaust or close() the generators, or use contextlib.closing; do not"
+    " keep them.",
     "weakref-callback": "Drop the weak reference, or use weakref.finalize and detach() it; the"
     " callback and all it refers to live as long as the reference.",
     "logging-handler": "Configure logging once at start-up; removeHandler() and close() what is"
@@ -66,8 +66,8 @@ ADVICE = {
     " from what is short-lived, or recycle the worker process.",
     "libc-retention": "The C library keeps freed memory: malloc_trim(0), MALLOC_ARENA_MAX=2, or"
     " jemalloc with LD_PRELOAD.",
-    "native-memory": "Memory that C code allocated: look for an object that must be closed or freed;"
-    " memray --native or heaptrack shows the C stack.",
+    "native-memory": "Memory that C code allocated: look for an object that must be closed or"
+    " freed; memray --native or heaptrack shows the C stack.",
 }
 """Kind -> what to do about it."""
 
@@ -126,12 +126,19 @@ class Scene:
     """What else was measured: "atexit", "collector", "threads"."""
 
     @property
+    def when(self) -> str:
+        return (
+            f"in each of {self.rounds} rounds" if self.rounds > 1 else "in the one round there was"
+        )
+
+    @property
     def holder(self) -> Any:
         return self.steps[-1] if self.steps else None
 
     @property
     def holder_class(self) -> str:
-        return type.__dict__["__qualname__"].__get__(type(self.holder))
+        name: str = type.__dict__["__qualname__"].__get__(type(self.holder))
+        return name
 
     def on_the_way(self, *classes: type) -> Any:
         """The last object on the way of one of *classes*; None if there is none."""
@@ -353,6 +360,12 @@ def _callback(scene: Scene) -> Verdict | None:
             (f"atexit has {registered:,} more functions to call than before",),
             "atexit",
         )
+    if len(scene.steps) > 1 and _is_of(scene.steps[-2], ("_asyncio", "Future")):
+        return Verdict(
+            "callback",
+            "callbacks are added to a future that is never done, and never removed",
+            (f"held by {scene.place}",),
+        )
     stack = next((step for step in scene.steps if _is_of(step, *EXIT_STACKS)), None)
     if stack is not None:
         return Verdict(
@@ -426,10 +439,10 @@ def _thread_local(scene: Scene) -> Verdict | None:
 
 
 def _cache(scene: Scene) -> Verdict | None:
-    wrapper = scene.on_the_way(functools._lru_cache_wrapper)  # type: ignore[attr-defined]
+    wrapper = scene.on_the_way(functools._lru_cache_wrapper)
     if wrapper is None:
         return None
-    info = functools._lru_cache_wrapper.cache_info(wrapper)  # type: ignore[attr-defined]
+    info = functools._lru_cache_wrapper.cache_info(wrapper)
     function = next((one for one in _referents(wrapper) if type(one) is types.FunctionType), None)
     name = naming.describe(function) if function is not None else "a function"
     seen = (f"cache_info(): {info[3]:,} entries, maxsize {info[2]}, {info[0]:,} hits",)
@@ -511,7 +524,7 @@ def _container(scene: Scene) -> Verdict:
     holder = scene.holder
     if is_a(holder, dict) and not _has_objects_for_keys(scene):
         weak = any(_is_weak_mapping(step) for step in scene.steps[-3:])
-        seen = [f"{scene.place} got new keys in each of {scene.rounds} rounds, and lost none"]
+        seen = [f"{scene.place} got new keys {scene.when}, and lost none"]
         if weak:
             seen.append("its keys are weak, but the values refer to them and keep them alive")
         return Verdict(
@@ -521,7 +534,7 @@ def _container(scene: Scene) -> Verdict:
         )
     sized = is_a(holder, list, set, deque, bytearray, frozenset, tuple)
     what = f"the {scene.holder_class}" if sized else scene.place
-    seen = [f"{scene.place} grew in each of {scene.rounds} rounds"]
+    seen = [f"{scene.place} grew {scene.when}"]
     if is_a(holder, deque):
         seen.append("the deque has no maxlen")
     return Verdict("growing-container", f"{what} only grows", tuple(seen))

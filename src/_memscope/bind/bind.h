@@ -3,6 +3,7 @@
 #define MEMSCOPE_BIND_H
 
 #include "base/pycompat.h"
+#include "file/chunks.h"
 #include "trace/snapshot.h"
 
 struct module_state {
@@ -57,5 +58,18 @@ struct snapshot *tracing_freeze(void);
  * threads vanish, and a hook could be reading their frames.  Nothing in other
  * interpreters, which come and go. */
 int tracing_stop_at_exit(PyObject *module);
+
+#ifdef MEMSCOPE_VERSION
+#  define BIND_CREATOR "memscope " MEMSCOPE_VERSION
+#else
+#  define BIND_CREATOR "memscope"
+#endif
+
+/* Who writes files. */
+static inline struct dump_origin
+bind_origin(void)
+{
+    return (struct dump_origin){BIND_CREATOR, Py_GetVersion(), Py_GetPlatform()};
+}
 
 #endif
