@@ -20,7 +20,7 @@ _previews: list[bytearray] = []
 
 
 def images_of(night: int) -> int:
-    return min(100 + 50 * night, 1500)
+    return min(100 + 100 * night, 2000)
 
 
 def decode(number: int) -> bytearray:
