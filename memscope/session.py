@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from memscope.leak_report import LeakReport
     from memscope.leaks import Watch
 
-__all__ = ["REPORT_SUFFIXES", "SNAPSHOT_SUFFIX", "Session", "begin"]
+__all__ = ["REPORT_SUFFIXES", "SNAPSHOT_SUFFIX", "WatchedProgram", "begin"]
 
 REPORT_SUFFIXES = (".html", ".htm", ".json", ".txt")
 SNAPSHOT_SUFFIX = ".memscope"
@@ -32,17 +32,21 @@ SNAPSHOT_SUFFIX = ".memscope"
 LEAST_SPANS = 3
 """Spans between checkpoints that it takes to tell growth from a start."""
 
-_session: Session | None = None
+ALIVE = "alive at the end, and too early to say whether it grows"
+MOST_ALIVE, LEAST_ALIVE = 5, 1 << 14
+"""Classes that are named of a program too short to be judged; bytes that are worth a line."""
+
+_session: WatchedProgram | None = None
 
 
 def begin(settings: dict[str, Any]) -> None:
     """Watch this process from now on; *settings* come from memscope.cli.run."""
     global _session
-    _session = Session(settings)
+    _session = WatchedProgram(settings)
     _session.begin()
 
 
-class Session:
+class WatchedProgram:
     """One program from its first line to its exit."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
@@ -64,21 +68,22 @@ class Session:
         self.asked = 0
 
     def begin(self) -> None:
+        # All of it before the baseline, so that nothing of ours is new after it.
         self._at_end()
-        if self.reports or self.to_stdout or self.to_stderr or self.verdict is not None:
-            self.watcher = memscope.watch(nframe=self.nframe, title=self.title)
-        else:
-            memscope.start(self.nframe)
         if self.signal is not None:
             import signal
 
             signal.signal(self.signal, self._signalled)
-        self.helper.begin(checkpoints=self.watcher is not None)
         os.register_at_fork(
             before=self.helper.pause,
             after_in_parent=self.helper.resume_later,
             after_in_child=self._in_child,
         )
+        if self.reports or self.to_stdout or self.to_stderr or self.verdict is not None:
+            self.watcher = memscope.watch(nframe=self.nframe, title=self.title)
+        else:
+            memscope.start(self.nframe)
+        self.helper.begin(checkpoints=self.watcher is not None)
 
     def _at_end(self) -> None:
         """Have end() called when the program has ended, and its threads too; before all that it
@@ -211,11 +216,16 @@ def too_short(report: LeakReport) -> LeakReport:
     held = [
         NotALeak(
             f"{leak.count:,} {leak.type_name}{f' in {leak.holder}' * bool(leak.holder)}",
-            "alive at the end, and too early to say whether it grows",
+            ALIVE,
             leak.count,
             leak.retained_bytes,
         )
         for leak in report.leaks
+        if leak.retained_bytes >= LEAST_ALIVE
+    ] or [
+        NotALeak(f"{grown.count:,} {grown.type_name}", ALIVE, grown.count, grown.bytes)
+        for grown in report.types[:MOST_ALIVE]
+        if grown.bytes >= LEAST_ALIVE
     ]
     note = (
         f"The program ended after {report.rounds} checkpoints, too soon to tell growth from what"

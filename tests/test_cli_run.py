@@ -546,7 +546,7 @@ def test_another_signal_or_none(tmp_path: Path) -> None:
     done = watched(tmp_path, *options, "-c", show.format("SIGUSR1"))
     assert done.stdout == b"0\n" or b"SIG_DFL" in done.stdout
     done = watched(tmp_path, "-q", "--signal", "usr2", "-c", show.format("SIGUSR2"))
-    assert b"Session" in done.stdout
+    assert b"WatchedProgram" in done.stdout
 
 
 def test_ctrl_c_still_writes_the_file(tmp_path: Path) -> None:
