@@ -1,6 +1,7 @@
 /* memscope._memscope: what Python can ask of the C core.  A table of contents;
  * the functions are in bind/. */
 #include "bind/bind.h"
+#include "bind/graph_dominators.h"
 #include "bind/graph_join.h"
 
 PyDoc_STRVAR(module_doc,
@@ -16,6 +17,7 @@ static const struct {
     {offsetof(struct module_state, columns_type), &columns_spec},
     {offsetof(struct module_state, graph_type), &graph_spec},
     {offsetof(struct module_state, join_type), &graph_join_spec},
+    {offsetof(struct module_state, dominators_type), &graph_dominators_spec},
 };
 
 #define TYPE_COUNT (sizeof type_specs / sizeof type_specs[0])

@@ -9,6 +9,7 @@ struct module_state {
     PyTypeObject *columns_type;
     PyTypeObject *graph_type;
     PyTypeObject *join_type;
+    PyTypeObject *dominators_type;
     int layout_is_tried, layout_is_right;       /* layout_is_verified */
 };
 

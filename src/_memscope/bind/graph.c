@@ -401,6 +401,7 @@ static PyMethodDef methods[] = {
      graph_paths_to_root_doc},
     {"merged_paths", WITH_KEYWORDS(graph_merged_paths), METH_VARARGS | METH_KEYWORDS,
      graph_merged_paths_doc},
+    {"dominators", graph_dominators, METH_NOARGS, graph_dominators_doc},
     {"reachable", WITH_KEYWORDS(graph_reachable), METH_VARARGS | METH_KEYWORDS,
      graph_reachable_doc},
     {0},
