@@ -139,6 +139,7 @@ CALLS: dict[str, Callable[[], object]] = {
     "Columns.address out of range": lambda: raises(lambda: columns().address(99), IndexError),
     "Columns.row_epoch": lambda: columns().row_epoch(0),
     "Columns.traces": lambda: columns().traces(),
+    "Columns.types": lambda: columns().types(),
     "Columns.filenames": lambda: columns().filenames(),
     "Columns.group": lambda: all_keys("group"),
     "Columns.group by label": lambda: columns().group("label", labels=[0, 1, 0, 1]),
@@ -302,6 +303,13 @@ def take_join() -> None:
     _memscope.stop()
 
 
+def tell_types() -> None:
+    taken = _memscope.Join(graph(), columns())
+    assert taken.columns.types() is None
+    taken.tell_types()
+    assert taken.columns.filter(FILTERS[:1]).types()
+
+
 def no_node(name: str) -> None:
     raises(lambda: getattr(join(), name)(1 << 31), IndexError)
 
@@ -321,6 +329,8 @@ JOIN_CALLS: dict[str, Callable[[], object]] = {
     "Join.traceback_id": lambda: no_node("traceback_id"),
     "Join.traceback": lambda: no_node("traceback"),
     "Join.epoch": lambda: no_node("epoch"),
+    "Join.tell_types": tell_types,
+    "Join.tell_types twice": lambda: (join().tell_types(), join().columns.types()),
     "Join.sites": lambda: (join().sites([0, 1]), raises(lambda: join().sites(5))),
 }
 
@@ -340,6 +350,10 @@ DOMINATORS_CALLS: dict[str, Callable[[], object]] = {
     "Dominators.retained_count": lambda: tree().retained_count(-2),
     "Dominators.dominates": lambda: tree().dominates(-1, 9),
     "Dominators.children": lambda: tree().children(-1),
+    "Dominators.children_by_type": lambda: (
+        tree().children_by_type(-1),
+        raises(lambda: tree().children_by_type("x")),
+    ),
     "Dominators.top": lambda: tree().top(5),
     "Dominators.retained_of": lambda: (
         tree().retained_of([1, 2]),

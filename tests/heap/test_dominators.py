@@ -9,6 +9,7 @@ import gc
 import sys
 import weakref
 from collections import Counter, deque
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -126,22 +127,30 @@ def test_sums_add_up(shape: Shape) -> None:
 
 
 LONG = 200_000
-CHAIN = [(node, node + 1) for node in range(LONG - 1)]
-BACK = [(target, source) for source, target in CHAIN]
+
+
+def links(step: int = 1) -> list[tuple[int, int]]:
+    return [(node, node + step) for node in range(LONG - step)]
+
+
+def back() -> list[tuple[int, int]]:
+    return [(target, source) for source, target in links()]
 
 
 @pytest.mark.parametrize(
-    ("edges", "last"),
+    ("make", "last"),
     [
-        pytest.param(CHAIN, 1, id="list"),
-        pytest.param(CHAIN + BACK, 1, id="doubly linked"),
-        pytest.param([*CHAIN, *((0, node) for node in range(2, LONG))], 1, id="head to all"),
-        pytest.param([*CHAIN, *((node, node + 2) for node in range(LONG - 2))], 1, id="ladder"),
-        pytest.param([*BACK, (0, LONG - 1)], LONG - 1, id="to the end and back"),
+        pytest.param(links, 1, id="list"),
+        pytest.param(lambda: links() + back(), 1, id="doubly linked"),
+        pytest.param(lambda: links() + [(0, node) for node in range(2, LONG)], 1, id="head to all"),
+        pytest.param(lambda: links() + links(2), 1, id="ladder"),
+        pytest.param(lambda: [*back(), (0, LONG - 1)], LONG - 1, id="to the end and back"),
     ],
 )
-def test_what_would_be_deep_or_quadratic(edges: list[tuple[int, int]], last: int) -> None:
-    tree = Graph.from_pairs(LONG, edges, [0]).dominators()
+def test_what_would_be_deep_or_quadratic(
+    make: Callable[[], list[tuple[int, int]]], last: int
+) -> None:
+    tree = Graph.from_pairs(LONG, make(), [0]).dominators()
     assert tree.retained(0) == LONG
     assert tree.idom(last) == 0
     assert tree.retained_count(ROOT) == LONG
@@ -299,6 +308,28 @@ def test_by_type(held: list[Any]) -> None:
     assert everything[0][1] == len(graph) - graph.holders
 
 
+def test_children_by_type(held: list[Any]) -> None:
+    def build() -> None:
+        keep(*(Node(payload=bytearray(number)) for number in range(50)), bytes(bytearray(300)))
+
+    build()
+    graph = Graph.take()
+    tree = graph.dominators()
+    node = one(graph, held)
+    found = tree.children_by_type(node)
+    children = tree.children(node)
+    assert sum(row[1] for row in found) == len(children) == 51
+    for kind, count, size, retained, most in found:
+        of_kind = [child for child in children if graph.node(child)[1] == kind]
+        assert count == len(of_kind)
+        assert size == sum(graph.node(child)[2] for child in of_kind)
+        assert retained == sum(map(tree.retained, of_kind))
+        assert most == max(map(tree.retained, of_kind))
+        others = [child for child in children if child not in of_kind]
+        assert tree.children(node, -1, [kind]) == others
+        assert tree.children(node, 1, [kind]) == others[:1]
+
+
 def test_by_module_namespace() -> None:
     graph = Graph.take()
     tree = graph.dominators()
@@ -362,6 +393,9 @@ def test_bad_arguments() -> None:
             tree.by_type(labels)
     with pytest.raises(IndexError):
         tree.by_type([5])
+    for classes in ([5], ["x"], 5):
+        with pytest.raises((IndexError, TypeError)):
+            tree.children(0, -1, classes)  # type: ignore[arg-type]
     table = _memscope.Columns.from_traces([], 1)
     with pytest.raises(ValueError, match="another graph"):
         tree.by_site(_memscope.Join(Graph.from_pairs(1, []), table))

@@ -107,6 +107,68 @@ dominators_by_type(PyObject *object, PyObject *args)
     return list;
 }
 
+const char dominators_children_by_type_doc[] =
+    "children_by_type($self, node, /)\n"
+    "--\n"
+    "\n"
+    "children(node) by class: (number of the class, children, their bytes, what they retain,\n"
+    "the most that one of them retains).  Threads and frames are in none.";
+
+struct kind_of_child {
+    uint64_t count, bytes, retained, most;
+};
+
+static PyObject *
+new_kinds_of_children(const struct kind_of_child *kinds, size_t count)
+{
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        if (kinds[i].count == 0) {
+            continue;
+        }
+        PyObject *row =
+            Py_BuildValue("nKKKK", (Py_ssize_t)i, (unsigned long long)kinds[i].count,
+                          (unsigned long long)kinds[i].bytes, (unsigned long long)kinds[i].retained,
+                          (unsigned long long)kinds[i].most);
+        if (row == NULL || PyList_Append(list, row) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(row);
+    }
+    return list;
+}
+
+PyObject *
+dominators_children_by_type(PyObject *object, PyObject *number)
+{
+    Dominators *self = (Dominators *)object;
+    const struct dominators *tree = self->tree;
+    const struct graph *graph = self->graph->graph;
+    uint32_t node;
+    if (dominators_node_arg(self, number, &node) < 0) {
+        return NULL;
+    }
+    struct kind_of_child *kinds = mem_calloc((size_t)graph->type_count + 1, sizeof *kinds);
+    if (kinds == NULL) {
+        return PyErr_NoMemory();
+    }
+    uint32_t start = tree->rank[node];
+    for (uint32_t rank = start + 1; rank < start + tree->span[start]; rank += tree->span[rank]) {
+        uint32_t child = tree->order[rank];
+        if (child >= graph->holder_count && child < tree->count) {
+            struct kind_of_child *kind = &kinds[graph_type_of(graph, child)];
+            uint64_t retained = tree->retained[rank];
+            kind->count++;
+            kind->bytes += graph_size_of(graph, child);
+            kind->retained += retained;
+            kind->most = retained > kind->most ? retained : kind->most;
+        }
+    }
+    PyObject *list = new_kinds_of_children(kinds, graph->type_count);
+    mem_free(kinds);
+    return list;
+}
+
 /* -- by where they were allocated ---------------------------------------------------------- */
 
 const char dominators_by_site_doc[] =

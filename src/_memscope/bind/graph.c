@@ -141,8 +141,8 @@ graph_length(PyObject *self)
     return (Py_ssize_t)((Graph *)self)->graph->count;
 }
 
-static PyObject *
-new_text(const struct graph *graph, graph_text text)
+PyObject *
+graph_new_text(const struct graph *graph, graph_text text)
 {
     return PyUnicode_DecodeUTF8(graph_text_of(graph, text),
                                 (Py_ssize_t)strlen(graph_text_of(graph, text)), "surrogatepass");
@@ -162,9 +162,10 @@ types(PyObject *object, PyObject *Py_UNUSED(ignored))
     PyObject *list = PyList_New((Py_ssize_t)graph->type_count);
     for (uint32_t i = 0; list != NULL && i < graph->type_count; i++) {
         const struct graph_type *type = &graph->types[i];
-        PyObject *module = type->module != 0 ? new_text(graph, type->module) : Py_NewRef(Py_None);
-        PyObject *row = Py_BuildValue("NNNIK", module, new_text(graph, type->qualname),
-                                      new_text(graph, type->name), type->count,
+        PyObject *module =
+            type->module != 0 ? graph_new_text(graph, type->module) : Py_NewRef(Py_None);
+        PyObject *row = Py_BuildValue("NNNIK", module, graph_new_text(graph, type->qualname),
+                                      graph_new_text(graph, type->name), type->count,
                                       (unsigned long long)type->bytes);
         if (row == NULL) {
             Py_CLEAR(list);
@@ -229,8 +230,8 @@ holder(PyObject *object, PyObject *number)
     }
     const struct graph_holder *found = &self->graph->holders[i];
     return Py_BuildValue("sIKNNI", found->kind == GRAPH_THREAD ? "thread" : "frame", found->thread,
-                         (unsigned long long)found->ident, new_text(self->graph, found->name),
-                         new_text(self->graph, found->filename), found->lineno);
+                         (unsigned long long)found->ident, graph_new_text(self->graph, found->name),
+                         graph_new_text(self->graph, found->filename), found->lineno);
 }
 
 PyDoc_STRVAR(local_names_doc,
@@ -253,7 +254,7 @@ local_names(PyObject *object, PyObject *number)
     PyObject *list = PyList_New(0);
     for (uint32_t edge = graph->out_start[i]; list != NULL && edge < graph->out_start[i + 1];
          edge++) {
-        PyObject *name = new_text(graph, graph->local_names[edge]);
+        PyObject *name = graph_new_text(graph, graph->local_names[edge]);
         if (name == NULL || PyList_Append(list, name) < 0) {
             Py_CLEAR(list);
         }

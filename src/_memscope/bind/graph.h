@@ -35,6 +35,9 @@ int graph_nodes_arg(Graph *self, PyObject *sequence, struct node_args *out);
  * making it could start a collection. */
 Graph *graph_new_empty(PyTypeObject *type);
 
+/* New str. */
+PyObject *graph_new_text(const struct graph *graph, graph_text text);
+
 /* A new list of ints. */
 PyObject *graph_node_list(const uint32_t *nodes, size_t count);
 

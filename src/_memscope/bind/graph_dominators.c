@@ -16,9 +16,8 @@ node_number(const Dominators *self, uint32_t node)
                                                  : GARBAGE;
 }
 
-/* Reads a node, which may be virtual; -1 with an exception. */
-static int
-node_arg(Dominators *self, PyObject *number, uint32_t *node)
+int
+dominators_node_arg(Dominators *self, PyObject *number, uint32_t *node)
 {
     if (PyLong_CheckExact(number)) {
         int overflow;
@@ -98,7 +97,7 @@ idom(PyObject *object, PyObject *number)
 {
     Dominators *self = (Dominators *)object;
     uint32_t node;
-    if (node_arg(self, number, &node) < 0) {
+    if (dominators_node_arg(self, number, &node) < 0) {
         return NULL;
     }
     return PyLong_FromLongLong(node_number(self, dominators_of(self->tree, node)));
@@ -115,7 +114,7 @@ retained(PyObject *object, PyObject *number)
 {
     Dominators *self = (Dominators *)object;
     uint32_t node;
-    if (node_arg(self, number, &node) < 0) {
+    if (dominators_node_arg(self, number, &node) < 0) {
         return NULL;
     }
     return PyLong_FromUnsignedLongLong(dominators_retained(self->tree, node));
@@ -133,7 +132,7 @@ retained_count(PyObject *object, PyObject *number)
 {
     Dominators *self = (Dominators *)object;
     uint32_t node;
-    if (node_arg(self, number, &node) < 0) {
+    if (dominators_node_arg(self, number, &node) < 0) {
         return NULL;
     }
     uint32_t span = self->tree->span[self->tree->rank[node]];
@@ -154,7 +153,8 @@ dominates(PyObject *object, PyObject *args)
     PyObject *by_arg, *node_given;
     uint32_t by, node;
     if (!PyArg_ParseTuple(args, "OO:dominates", &by_arg, &node_given)
-        || node_arg(self, by_arg, &by) < 0 || node_arg(self, node_given, &node) < 0) {
+        || dominators_node_arg(self, by_arg, &by) < 0
+        || dominators_node_arg(self, node_given, &node) < 0) {
         return NULL;
     }
     return PyBool_FromLong(dominators_dominates(self->tree, by, node));
@@ -178,16 +178,21 @@ compare_children(const void *a, const void *b)
     return left->node < right->node ? -1 : left->node > right->node;
 }
 
-/* Those of the garbage's root are not children of the root. */
+/* Not the garbage's root, nor objects of classes that are marked in `without`, which may be
+ * NULL. */
 static PyObject *
-new_children(const Dominators *self, uint32_t node, Py_ssize_t limit)
+new_children(const Dominators *self, uint32_t node, Py_ssize_t limit, const char *without)
 {
+    const struct graph *graph = self->graph->graph;
     const struct dominators *tree = self->tree;
     struct child *children = NULL;
     size_t count = 0, capacity = 0;
     uint32_t start = tree->rank[node];
     for (uint32_t rank = start + 1; rank < start + tree->span[start]; rank += tree->span[rank]) {
-        if (tree->order[rank] >= tree->count) {
+        uint32_t child = tree->order[rank];
+        if (child >= tree->count
+            || (without != NULL && child >= graph->holder_count
+                && without[graph_type_of(graph, child)])) {
             continue;
         }
         if (count == capacity
@@ -195,7 +200,7 @@ new_children(const Dominators *self, uint32_t node, Py_ssize_t limit)
             mem_free(children);
             return PyErr_NoMemory();
         }
-        children[count++] = (struct child){tree->retained[rank], tree->order[rank]};
+        children[count++] = (struct child){tree->retained[rank], child};
     }
     if (count > 1) {
         qsort(children, count, sizeof *children, compare_children);
@@ -217,24 +222,59 @@ new_children(const Dominators *self, uint32_t node, Py_ssize_t limit)
 }
 
 PyDoc_STRVAR(children_doc,
-"children($self, node, limit=-1, /)\n"
+"children($self, node, limit=-1, without=(), /)\n"
 "--\n"
 "\n"
 "The nodes whose immediate dominator is *node* (-1: the root, -2: that of garbage), those\n"
-"that retain most bytes first; the first *limit*, if that is not negative.");
+"that retain most bytes first; the first *limit*, if that is not negative.  without:\n"
+"numbers of classes whose objects are left out.");
+
+/* A new array that is 1 for each class of a sequence; NULL with an exception. */
+static char *
+parse_classes(const struct graph *graph, PyObject *sequence)
+{
+    PyObject *items = PySequence_Tuple(sequence);
+    if (items == NULL) {
+        return NULL;
+    }
+    size_t count = (size_t)PyTuple_GET_SIZE(items);
+    uint32_t *numbers = mem_malloc(count + 1, sizeof *numbers);
+    char *marks = mem_calloc((size_t)graph->type_count + 1, 1);
+    if (numbers == NULL || marks == NULL) {
+        PyErr_NoMemory();
+        mem_free(marks);
+        marks = NULL;
+    }
+    else if (graph_parse_nodes(items, graph->type_count, numbers) < 0) {
+        mem_free(marks);
+        marks = NULL;
+    }
+    for (size_t i = 0; marks != NULL && i < count; i++) {
+        marks[numbers[i]] = 1;
+    }
+    mem_free(numbers);
+    Py_DECREF(items);
+    return marks;
+}
 
 static PyObject *
 children(PyObject *object, PyObject *args)
 {
     Dominators *self = (Dominators *)object;
-    PyObject *number;
+    PyObject *number, *without = NULL;
     Py_ssize_t limit = -1;
     uint32_t node;
-    if (!PyArg_ParseTuple(args, "O|n:children", &number, &limit)
-        || node_arg(self, number, &node) < 0) {
+    if (!PyArg_ParseTuple(args, "O|nO:children", &number, &limit, &without)
+        || dominators_node_arg(self, number, &node) < 0) {
         return NULL;
     }
-    return new_children(self, node, limit);
+    char *marks = without != NULL ? parse_classes(self->graph->graph, without) : NULL;
+    if (without != NULL && marks == NULL) {
+        return NULL;
+    }
+    PyObject *list = new_children(self, node, limit, marks);
+    mem_free(marks);
+    return list;
 }
 
 PyDoc_STRVAR(top_doc,
@@ -251,7 +291,7 @@ top(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "|n:top", &limit)) {
         return NULL;
     }
-    return new_children(self, dominators_root(self->tree), limit);
+    return new_children(self, dominators_root(self->tree), limit, NULL);
 }
 
 /* -- sets -------------------------------------------------------------------------------- */
@@ -316,6 +356,7 @@ static PyMethodDef methods[] = {
     {"children", children, METH_VARARGS, children_doc},
     {"top", top, METH_VARARGS, top_doc},
     {"retained_of", retained_of, METH_O, retained_of_doc},
+    {"children_by_type", dominators_children_by_type, METH_O, dominators_children_by_type_doc},
     {"by_type", dominators_by_type, METH_VARARGS, dominators_by_type_doc},
     {"by_site", dominators_by_site, METH_VARARGS, dominators_by_site_doc},
     {"by_holder", dominators_by_holder, METH_NOARGS, dominators_by_holder_doc},

@@ -17,7 +17,13 @@ typedef struct {
 
 extern PyType_Spec graph_dominators_spec;
 
+/* Reads a node, of which -1 is the root above all and -2 that of garbage; -1 with an
+ * exception. */
+int dominators_node_arg(Dominators *self, PyObject *number, uint32_t *node);
+
 /* dominator_groups.c */
+PyObject *dominators_children_by_type(PyObject *self, PyObject *node);
+extern const char dominators_children_by_type_doc[];
 PyObject *dominators_by_type(PyObject *self, PyObject *args);
 PyObject *dominators_by_site(PyObject *self, PyObject *args);
 PyObject *dominators_by_holder(PyObject *self, PyObject *ignored);
