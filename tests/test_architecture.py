@@ -70,7 +70,7 @@ ROWS = [
     {"objgraph", "tracing", "tracemalloc"},
     {"heap_report"},
     {"heap_nodes", "heap_rows"},
-    {"heap_drawing", "heap_paths"},
+    {"heap_drawing", "heap_paths", "heap_retained"},
     {"heap_pictures"},
     {"heap"},
     {"leak_text"},
