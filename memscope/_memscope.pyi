@@ -286,7 +286,6 @@ class Survivors:
     ) -> list[int]: ...
     def way(self, node: SupportsIndex, /) -> list[int]: ...
 
-
 # bind/graph_dominators.c, bind/dominator_groups.c -- which node alone keeps which.
 
 @final

@@ -357,14 +357,15 @@ class HeapSnapshot:
         It may be a thread or a frame; ``names`` are those by which it refers to *obj*, if
         it does so directly.  None: nothing alone holds it, or it is garbage.
         """
-        node = self._node(obj)
+        node, _ = self._node(obj)
         above = self._dominators().idom(node)
         return self._rows([above], node, outward=False)[0] if above >= 0 else None
 
     def dominated(self, obj: object, *, limit: int = 20) -> DominatorTree:
         """What *obj* alone keeps alive, as a tree of the *limit* rows that retain most."""
-        node, tree = self._node(obj), self._dominators()
-        what = shown(self._names([node], {node: obj}).describe(node))
+        node, known = self._node(obj)
+        tree = self._dominators()
+        what = shown(self._names([node], known).describe(node))
         rows = tree_rows(tree, node, limit, self._names)
         return DominatorTree(rows, tree_title(what, tree, node), self.total_size)
 

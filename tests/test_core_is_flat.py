@@ -443,6 +443,8 @@ HISTORY_CALLS: dict[str, Callable[[], object]] = {
     ],
     "History.node": lambda: [history().node(node) for node in range(40)],
     "History.node out of range": lambda: raises(lambda: history().node(1 << 40), IndexError),
+    "History.rise": lambda: [history().rise(node) for node in range(40)],
+    "History.rise out of range": lambda: raises(lambda: history().rise(1 << 40), IndexError),
     "History.growers": lambda: history().growers(1),
     "History.growers of nonsense": lambda: raises(lambda: history().growers("x")),
     "History.survivors": lambda: history().survivors([1, 2]),
@@ -548,9 +550,8 @@ def public_names() -> set[str]:
     names = {name for name in dir(_memscope) if not name.startswith("_")}
     for kind in (
         *(_memscope.Columns, _memscope.Graph, _memscope.Join),
-        *(_memscope.History, _memscope.Survivors),
+        *(_memscope.History, _memscope.Survivors, _memscope.Dominators),
     ):
-    for kind in (_memscope.Columns, _memscope.Graph, _memscope.Join, _memscope.Dominators):
         names |= {f"{kind.__name__}.{name}" for name in dir(kind) if not name.startswith("_")}
     return names - NOT_CALLED
 
