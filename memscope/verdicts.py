@@ -175,7 +175,7 @@ def library_class(module: str, name: str) -> type | None:
     if type(found) is not types.ModuleType:
         return None
     cls = dict.get(naming.globals_of(found), name)
-    return cls if isinstance(cls, type) else None
+    return cls if is_a(cls, type) else None
 
 
 def _is_of(obj: Any, *places: tuple[str, str]) -> bool:
