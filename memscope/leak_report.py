@@ -17,8 +17,11 @@ from memscope.heap_paths import Path, Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import TypeVar
 
     from memscope.files import PathLike
+
+    Record = TypeVar("Record")
 
 __all__ = ["Aged", "Grown", "Leak", "LeakReport", "Moment", "NotALeak", "Site"]
 
@@ -172,7 +175,7 @@ class LeakReport:
     """Classes whose objects became more since the baseline, most bytes first."""
     memory: Mapping[str, int | None] = field(default_factory=dict)
     """How the process's memory grew since the baseline, by kind, as
-    memscope.process_memory names them; None where the platform cannot tell."""
+    memscope.process names them; None where the platform cannot tell."""
     notes: tuple[str, ...] = ()
     """What should be known about how the report came about."""
     title: str = ""
@@ -230,24 +233,25 @@ class LeakReport:
 
         Raises ValueError if *data* is something else, or of a newer schema.
         """
-        if not isinstance(data, dict) or not isinstance(data.get("schema"), int):
+        schema = data.get("schema") if isinstance(data, dict) else None
+        if type(schema) is not int or not 0 < schema <= MOST:
             raise ValueError("not a leak report: it has no field 'schema'")
-        if data["schema"] > SCHEMA:
+        if schema > SCHEMA:
             raise ValueError(
-                f"a leak report of schema {data['schema']}; this memscope reads up to {SCHEMA}"
+                f"a leak report of schema {schema}; this memscope reads up to {SCHEMA}"
             )
         try:
             return cls(
-                leaks=tuple(map(_leak, data["leaks"])),
-                not_leaks=tuple(NotALeak(**one) for one in data["not_leaks"]),
-                moments=tuple(Moment(**one) for one in data["moments"]),
-                types=tuple(Grown(**one) for one in data["types"]),
-                memory=dict(data["memory"]),
-                notes=tuple(map(_text, data["notes"])),
-                title=_text(data["title"]),
-                python=_text(data["python"]),
+                leaks=tuple(map(_leak, _list(data, "leaks"))),
+                not_leaks=tuple(_records(NotALeak, data, "not_leaks")),
+                moments=tuple(_records(Moment, data, "moments")),
+                types=tuple(_records(Grown, data, "types")),
+                memory=_memory(_get(data, "memory", dict)),
+                notes=_texts(data, "notes"),
+                title=_get(data, "title", str),
+                python=_get(data, "python", str),
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except TypeError as error:
             raise ValueError(f"not a leak report: {error}") from error
 
     def to_html(self) -> str:
@@ -288,25 +292,84 @@ class LeakReport:
                 raise ValueError("not a leak report: nested too deeply") from None
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected a text, not {type(value).__name__}")
+# -- reading plain data, which may be anything
+
+NONE = type(None)
+MOST = 2**64
+"""No count, size or address is more."""
+
+FIELDS: dict[type, dict[str, tuple[type, ...]]] = {
+    Site: {"filename": (str,), "lineno": (int,), "function": (str,)},
+    Grown: {"type_name": (str,), "count": (int,), "bytes": (int,)},
+    NotALeak: {"what": (str,), "why": (str,), "count": (int,), "bytes": (int,)},
+    Moment: {
+        "label": (str,),
+        "seconds": (float, int),
+        "objects": (int,),
+        "bytes": (int,),
+        "rss": (int, NONE),
+    },
+    Step: {
+        **dict.fromkeys(("edge", "description", "type_name", "site"), (str,)),
+        **dict.fromkeys(("bytes", "address", "node", "count"), (int,)),
+    },
+    Leak: {
+        **dict.fromkeys(PLAIN_FIELDS, (str,)),
+        **dict.fromkeys(("count", "bytes", "retained_bytes"), (int,)),
+    },
+}
+"""Of which types the fields of each record are.  What is not here is left out."""
+
+
+def _checked(value: Any, name: str, types: tuple[type, ...]) -> Any:
+    if type(value) not in types:
+        raise TypeError(f"{name} is of type {type(value).__name__}")
+    if type(value) in (int, float) and not -MOST <= value <= MOST:  # NaN is not either
+        raise TypeError(f"{name} is no number that can be")
     return value
 
 
-def _leak(data: Mapping[str, Any]) -> Leak:
-    plain = {name: data[name] for name in PLAIN_FIELDS}
-    for name in ("count", "bytes", "retained_bytes"):
-        if type(plain[name]) is not int:
-            raise TypeError(f"{name} must be a number")
-    path = data["path"]
+def _get(data: Any, name: str, *types: type) -> Any:
+    if type(data) is not dict or name not in data:
+        raise TypeError(f"it has no field {name!r}")
+    return _checked(data[name], name, types)
+
+
+def _list(data: Any, name: str) -> list[Any]:
+    found: list[Any] = _get(data, name, list)
+    return found
+
+
+def _texts(data: Any, name: str) -> tuple[str, ...]:
+    return tuple(_checked(one, name, (str,)) for one in _list(data, name))
+
+
+def _fields(cls: type, data: Any) -> dict[str, Any]:
+    return {name: _get(data, name, *types) for name, types in FIELDS[cls].items()}
+
+
+def _records(cls: type[Record], data: Any, name: str) -> list[Record]:
+    return [cls(**_fields(cls, one)) for one in _list(data, name)]
+
+
+def _memory(data: dict[str, Any]) -> dict[str, int | None]:
+    return {name: _checked(value, "memory", (int, NONE)) for name, value in data.items()}
+
+
+def _leak(data: Any) -> Leak:
+    site, path = _get(data, "site", dict, NONE), _get(data, "path", dict, NONE)
     return Leak(
-        **plain,
-        per_round=tuple(map(int, data["per_round"])),
-        site=None if data["site"] is None else Site(**data["site"]),
-        path=None
-        if path is None
-        else Path([Step(**step) for step in path["steps"]], int(path["count"])),
-        evidence=tuple(map(_text, data["evidence"])),
-        also=tuple(Grown(**one) for one in data["also"]),
+        **_fields(Leak, data),
+        per_round=tuple(_checked(one, "per_round", (int,)) for one in _list(data, "per_round")),
+        site=None if site is None else Site(**_fields(Site, site)),
+        path=None if path is None else _path(path),
+        evidence=_texts(data, "evidence"),
+        also=tuple(_records(Grown, data, "also")),
     )
+
+
+def _path(data: Any) -> Path:
+    steps = _records(Step, data, "steps")
+    if not steps:
+        raise TypeError("a path has no steps")
+    return Path(steps, _get(data, "count", int))

@@ -8,6 +8,7 @@ nothing of.  Whatever fails here costs the report and nothing else.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from memscope.leak_report import LeakReport
     from memscope.leaks import Watch
 
-__all__ = ["REPORT_SUFFIXES", "SNAPSHOT_SUFFIX", "Session", "begin"]
+__all__ = ["REPORT_SUFFIXES", "SNAPSHOT_SUFFIX", "WatchedProgram", "begin"]
 
 REPORT_SUFFIXES = (".html", ".htm", ".json", ".txt")
 SNAPSHOT_SUFFIX = ".memscope"
@@ -32,17 +33,21 @@ SNAPSHOT_SUFFIX = ".memscope"
 LEAST_SPANS = 3
 """Spans between checkpoints that it takes to tell growth from a start."""
 
-_session: Session | None = None
+ALIVE = "alive at the end, and too early to say whether it grows"
+MOST_ALIVE, LEAST_ALIVE = 5, 1 << 14
+"""Classes that are named of a program too short to be judged; bytes that are worth a line."""
+
+_session: WatchedProgram | None = None
 
 
 def begin(settings: dict[str, Any]) -> None:
     """Watch this process from now on; *settings* come from memscope.cli.run."""
     global _session
-    _session = Session(settings)
+    _session = WatchedProgram(settings)
     _session.begin()
 
 
-class Session:
+class WatchedProgram:
     """One program from its first line to its exit."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
@@ -64,21 +69,26 @@ class Session:
         self.asked = 0
 
     def begin(self) -> None:
-        self._at_end()
-        if self.reports or self.to_stdout or self.to_stderr or self.verdict is not None:
-            self.watcher = memscope.watch(nframe=self.nframe, title=self.title)
-        else:
-            memscope.start(self.nframe)
-        if self.signal is not None:
-            import signal
+        # All of it before the baseline, so that nothing of ours is new after it; and before the
+        # program has modules of its own that could be taken for what we mean.
+        import memscope.heap
+        import memscope.leak_text
 
+        if any(name.endswith((".html", ".htm")) for name in self.reports):
+            import memscope.leak_page
+        self._at_end()
+        if self.signal is not None:
             signal.signal(self.signal, self._signalled)
-        self.helper.begin(checkpoints=self.watcher is not None)
         os.register_at_fork(
             before=self.helper.pause,
             after_in_parent=self.helper.resume_later,
             after_in_child=self._in_child,
         )
+        if self.reports or self.to_stdout or self.to_stderr or self.verdict is not None:
+            self.watcher = memscope.watch(nframe=self.nframe, title=self.title)
+        else:
+            memscope.start(self.nframe)
+        self.helper.begin(checkpoints=self.watcher is not None)
 
     def _at_end(self) -> None:
         """Have end() called when the program has ended, and its threads too; before all that it
@@ -106,11 +116,8 @@ class Session:
     def _in_child(self) -> None:
         """A forked process is not the program that was to be watched."""
         self.helper.forget()
-        if self.signal is not None:
-            import signal
-
-            if signal.getsignal(self.signal) == self._signalled:
-                signal.signal(self.signal, signal.SIG_DFL)
+        if self.signal is not None and signal.getsignal(self.signal) == self._signalled:
+            signal.signal(self.signal, signal.SIG_DFL)
 
     # -- checkpoints and reports
 
@@ -211,11 +218,16 @@ def too_short(report: LeakReport) -> LeakReport:
     held = [
         NotALeak(
             f"{leak.count:,} {leak.type_name}{f' in {leak.holder}' * bool(leak.holder)}",
-            "alive at the end, and too early to say whether it grows",
+            ALIVE,
             leak.count,
             leak.retained_bytes,
         )
         for leak in report.leaks
+        if leak.retained_bytes >= LEAST_ALIVE
+    ] or [
+        NotALeak(f"{grown.count:,} {grown.type_name}", ALIVE, grown.count, grown.bytes)
+        for grown in report.types[:MOST_ALIVE]
+        if grown.bytes >= LEAST_ALIVE
     ]
     note = (
         f"The program ended after {report.rounds} checkpoints, too soon to tell growth from what"

@@ -7,9 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path, PurePosixPath
 
 import pytest
+
+import memscope
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "src" / "_memscope"
@@ -19,14 +22,17 @@ PACKAGE = ROOT / "memscope"
 MAY_INCLUDE = {
     "module": {"bind", "file", "trace", "heap", "base"},
     "bind": {"file", "trace", "heap", "base"},
-    "file": {"trace", "base"},
+    "file": {"trace", "heap", "base"},
     "trace": {"base"},
     "heap": {"base"},
     "base": set(),
 }
 
-# What file/ reads of trace/: data that is frozen or append-only, never the live tracer.
-FILE_SEES = {"trace/snapshot.h", "trace/summary.h", "trace/tracebacks.h"}
+# What file/ reads of trace/ and heap/: data that is frozen or append-only, never what is live.
+FILE_SEES = {
+    *("trace/snapshot.h", "trace/summary.h", "trace/tracebacks.h"),
+    *("heap/graph.h", "heap/labels.h", "heap/sites.h"),
+}
 
 # The files that may know Python.  All others compile, fuzz and run without an interpreter.
 KNOWS_PYTHON = {
@@ -53,7 +59,7 @@ ROWS = [
     {"_memscope"},
     {"files", "naming", "sources", "table", "traces"},
     {"dot", "filters", "pickles", "report"},
-    {"page_drawings", "page_style", "process_memory"},
+    {"page_drawings", "page_style", "process"},
     {"leak_page"},
     {"picture_nodes"},
     {"picture_dot", "picture_text"},
@@ -64,7 +70,7 @@ ROWS = [
     {"objgraph", "tracing", "tracemalloc"},
     {"heap_report"},
     {"heap_nodes", "heap_rows"},
-    {"heap_drawing", "heap_paths"},
+    {"heap_drawing", "heap_paths", "heap_retained"},
     {"heap_pictures"},
     {"heap"},
     {"leak_text"},
@@ -121,7 +127,7 @@ def test_includes_point_down(file: str) -> None:
     }
     assert not above
     if layer(file) == "file":
-        assert {target for target in own if layer(target) == "trace"} <= FILE_SEES
+        assert {target for target in own if layer(target) in ("trace", "heap")} <= FILE_SEES
 
 
 @pytest.mark.parametrize("file", [file for file in C_FILES if file.endswith(".c")])
@@ -191,6 +197,13 @@ def own_imports(file: str) -> set[str]:
 
 def test_every_module_is_in_a_row() -> None:
     assert {file.removesuffix(".py") for file in PY_FILES} | {"_memscope"} == set().union(*ROWS)
+
+
+def test_no_name_of_the_package_is_also_a_module_of_it() -> None:
+    """Importing the module anywhere would put it in the name's place."""
+    modules = {file.removesuffix(".py") for file in PY_FILES}
+    shared = modules & set(memscope.__all__)
+    assert all(isinstance(getattr(memscope, name), types.ModuleType) for name in shared)
 
 
 @pytest.mark.parametrize("file", PY_FILES)

@@ -12,7 +12,7 @@ import resource
 from examples.leaks._expected import Expected
 
 PREVIEWS = 20
-SIZE = 40 * 1024  # more than Python's own allocator takes, less than is mapped by itself
+SIZE = 100 * 1024  # more than Python's own allocator takes, less than is mapped by itself
 
 _nights = itertools.count(1)
 _fixed_nights = itertools.count(1)

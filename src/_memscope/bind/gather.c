@@ -4,9 +4,9 @@
 #include "bind/gather.h"
 
 #include "base/mem.h"
-#include "base/object_layout.h"
 #include "bind/names.h"
 #include "bind/shapes.h"
+#include "bind/wanted.h"
 #include "heap/enumerate.h"
 #include "heap/stacks.h"
 #include "heap/visit.h"
@@ -23,21 +23,10 @@
 /* Bits of `state`. */
 enum { ALIVE = 1, LOOKED_AT = 2, KEY = 4, NAMED = 8, PARTED = 16 };
 
-enum contents { NO_CONTENTS, DICT, SEQUENCE, SET, OTHER_CONTENTS };
-
-/* What instances of a class want. */
-struct wanted {
-    bool known;
-    bool named, sized, parted;
-    bool exact;                 /* a container of the interpreter, with nothing but contents */
-    enum contents contents;
-    struct members members;
-};
-
 struct gather {
     Graph *self;
     const struct graph *graph;
-    const struct gather_options *options;
+    const struct wanted_options *options;
     struct labels *labels;
     struct pagemap *index;
     unsigned char *state;       /* by node */
@@ -50,57 +39,12 @@ struct gather {
     bool failed;
 };
 
-/* -- classes -------------------------------------------------------------------------------- */
-
-static bool
-is_instance(PyTypeObject *type, PyObject *classes)
-{
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(classes); i++) {
-        PyObject *class = PyTuple_GET_ITEM(classes, i);
-        if (PyType_Check(class) && PyType_IsSubtype(type, (PyTypeObject *)class)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool
-is_one_of(const PyTypeObject *type, PyObject *classes)
-{
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(classes); i++) {
-        if (PyTuple_GET_ITEM(classes, i) == (const PyObject *)type) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static enum contents
-contents_of(PyObject *object)
-{
-    if (pycompat_is_dict(object)) {
-        return DICT;
-    }
-    if (PyList_Check(object) || PyTuple_Check(object)) {
-        return SEQUENCE;
-    }
-    return PyAnySet_Check(object) ? SET : names_has_contents(object) ? OTHER_CONTENTS : NO_CONTENTS;
-}
-
 static const struct wanted *
 wanted_of(struct gather *self, uint32_t node, PyObject *object)
 {
     struct wanted *wanted = &self->wanted[graph_type_of(self->graph, node)];
-    PyTypeObject *type = Py_TYPE(object);
     if (!wanted->known) {
-        wanted->known = true;
-        wanted->named = is_instance(type, self->options->named);
-        wanted->parted = is_instance(type, self->options->parted);
-        wanted->sized = is_one_of(type, self->options->sized);
-        wanted->exact = type == &PyDict_Type || PyList_CheckExact(object)
-                        || PyTuple_CheckExact(object) || PyAnySet_CheckExact(object);
-        wanted->contents = contents_of(object);
-        self->failed |= names_find_members(type, &wanted->members) < 0;
+        self->failed |= wanted_find(wanted, self->options, object) < 0;
     }
     return wanted;
 }
@@ -179,94 +123,6 @@ compare(PyObject *object, void *arg)
     return 0;
 }
 
-/* -- contents of containers --------------------------------------------------------------------- */
-
-static bool
-is_at(const struct graph *graph, const uint32_t *edge, const void *object)
-{
-    return graph->address[*edge] == (uintptr_t)object;
-}
-
-/* Whether the first `count` entries of a dict are the edges from `values` and `keys` on. */
-static bool
-has_entries(const struct graph *graph, PyObject *dict, const uint32_t *values,
-            const uint32_t *keys, size_t step, size_t count)
-{
-    PyObject *key, *value;
-    Py_ssize_t position = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (!PyDict_Next(dict, &position, &key, &value) || !is_at(graph, &values[i * step], value)
-            || !is_at(graph, &keys[i * step], key)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static enum label_form
-find_entries(struct gather *self, PyObject *dict, const uint32_t *edges, size_t length)
-{
-    int kind = object_dict_kind(dict);
-    bool apart = kind == DICT_KEYS_UNICODE;
-    const uint32_t *keys = edges + (apart ? length : 1);
-    size_t step = apart ? 1 : 2;
-    if (kind == DICT_KEYS_SPLIT || !has_entries(self->graph, dict, edges, keys, step, length)) {
-        return LABEL_NOTHING;
-    }
-    for (size_t i = 0; i < length; i++) {
-        self->state[keys[i * step]] |= KEY;
-    }
-    return apart ? LABEL_KEYS_APART : LABEL_KEYS_BESIDE;
-}
-
-static enum label_form
-find_items(const struct gather *self, PyObject *object, const uint32_t *edges, size_t length)
-{
-    PyObject *const *items = PyList_Check(object) ? ((PyListObject *)object)->ob_item
-                                                  : ((PyTupleObject *)object)->ob_item;
-    bool forth = length <= (size_t)Py_SIZE(object), back = forth;
-    for (size_t i = 0; i < length && (forth || back); i++) {
-        forth = forth && is_at(self->graph, &edges[i], items[i]);
-        back = back && is_at(self->graph, &edges[i], items[length - 1 - i]);
-    }
-    return back ? LABEL_ITEMS_BACK : forth ? LABEL_ITEMS : LABEL_NOTHING;
-}
-
-/* How the edges of a container from *start on are called by their position; LABEL_NOTHING if
- * they are not, or it has changed by more than additions. */
-static enum label_form
-find_form(struct gather *self, const struct wanted *wanted, PyObject *object,
-          const struct comparison *edges, uint32_t *start)
-{
-    bool unchanged = edges->same && edges->at == edges->count;
-    bool is_dict = wanted->contents == DICT;
-    size_t length = is_dict ? edges->count / 2 : edges->count;
-    *start = 0;
-    if (wanted->contents == SET) {
-        return wanted->exact && unchanged ? LABEL_ELEMENTS : LABEL_NOTHING;
-    }
-    if (!wanted->exact && unchanged && wanted->contents != NO_CONTENTS) {
-        /* What the class of the interpreter visits comes last. */
-        length = is_dict ? (size_t)PyDict_GET_SIZE(object) : (size_t)Py_SIZE(object);
-        size_t taken = is_dict ? 2 * length : length;
-        if (taken > edges->count) {
-            return LABEL_NOTHING;
-        }
-        *start = edges->count - (uint32_t)taken;
-    }
-    else if (!wanted->exact || (is_dict && edges->count % 2 != 0)) {
-        return LABEL_NOTHING;
-    }
-    switch (wanted->contents) {
-    case DICT:
-        return find_entries(self, object, edges->edges + *start, length);
-    case SEQUENCE:
-        return find_items(self, object, edges->edges + *start, length);
-    default:
-        return LABEL_NOTHING;
-    }
-}
-
 /* -- one object ------------------------------------------------------------------------------------ */
 
 static void
@@ -279,15 +135,29 @@ add_names(struct gather *self, const struct comparison *edges,
                self->names.count - before);
 }
 
+static void
+mark_keys(struct gather *self, enum label_form form, const uint32_t *contents, uint32_t count)
+{
+    bool apart = form == LABEL_KEYS_APART;
+    if (apart || form == LABEL_KEYS_BESIDE) {
+        for (uint32_t i = apart ? count / 2 : 1; i < count; i += apart ? 1 : 2) {
+            self->state[contents[i]] |= KEY;
+        }
+    }
+}
+
 static uint32_t
 find_shape(struct gather *self, const struct wanted *wanted, PyObject *object,
            const struct comparison *edges)
 {
     uint32_t start;
-    enum label_form form = find_form(self, wanted, object, edges, &start);
+    bool unchanged = edges->same && edges->at == edges->count;
+    enum label_form form = container_form(&wanted->container, self->graph, object, edges->edges,
+                                          edges->count, unchanged, &start);
+    mark_keys(self, form, edges->edges + start, edges->count - start);
     shapes_begin(&self->shapes);
     self->names.count = 0;
-    if (wanted->exact && form != LABEL_NOTHING) {
+    if (wanted->container.exact && form != LABEL_NOTHING) {
         shapes_add_contents(&self->shapes, form, start);
         return shapes_end(&self->shapes);
     }
@@ -295,7 +165,7 @@ find_shape(struct gather *self, const struct wanted *wanted, PyObject *object,
     if (form != LABEL_NOTHING) {
         shapes_add_contents(&self->shapes, form, start);
     }
-    else if (wanted->contents != NO_CONTENTS) {
+    else if (wanted->container.contents != NO_CONTENTS) {
         add_names(self, edges, names_of_contents, object);
     }
     size_t before = self->names.count;
@@ -468,33 +338,15 @@ look_at_all(struct gather *self)
 /* -- the result -------------------------------------------------------------------------------------- */
 
 static int
-add_untold(struct untold *self, PyObject *object, uint32_t number)
-{
-    if ((self->count == self->object_capacity
-         && mem_grow((void **)&self->objects, &self->object_capacity, self->count + 1,
-                     sizeof *self->objects)
-                < 0)
-        || (self->count == self->number_capacity
-            && mem_grow((void **)&self->numbers, &self->number_capacity, self->count + 1,
-                        sizeof *self->numbers)
-                   < 0)) {
-        return -1;
-    }
-    self->objects[self->count] = Py_NewRef(object);
-    self->numbers[self->count++] = number;
-    return 0;
-}
-
-static int
 tell_key(struct gather *self, uint32_t node, PyObject *key, struct gathered *out)
 {
     graph_text text;
-    if (!is_one_of(Py_TYPE(key), self->options->valued)) {
+    if (!wanted_is_one_of(Py_TYPE(key), self->options->valued)) {
         return 0;
     }
     int told = shapes_key_text(key, self->options->longest, &self->labels->texts, &text);
     return told > 0    ? label_texts_add(&self->labels->keys, node, text)
-           : told == 0 ? add_untold(&out->keys, key, node)
+           : told == 0 ? untold_add(&out->keys, key, node)
                        : -1;
 }
 
@@ -510,14 +362,14 @@ finish(struct gather *self, struct gathered *out)
             continue;
         }
         if (((state & KEY) && tell_key(self, node, object, out) < 0)
-            || ((state & NAMED) && add_untold(&out->named, object, node) < 0)
-            || ((state & PARTED) && add_untold(&out->parted, object, node) < 0)) {
+            || ((state & NAMED) && untold_add(&out->named, object, node) < 0)
+            || ((state & PARTED) && untold_add(&out->parted, object, node) < 0)) {
             self->failed = true;
         }
     }
     for (size_t i = 0; i < self->shapes.key_count && !self->failed; i++) {
         const struct key_name *name = &self->shapes.keys[i];
-        self->failed = add_untold(&out->key_names, name->key, name->name) < 0;
+        self->failed = untold_add(&out->key_names, name->key, name->name) < 0;
     }
 }
 
@@ -544,17 +396,18 @@ make_index(struct gather *self)
 }
 
 int
-gather_labels(Graph *graph, const struct gather_options *options, struct gathered *out)
+gather_labels(Graph *graph, const struct wanted_options *options, struct gathered *out)
 {
     struct gather self = {.self = graph, .graph = graph->graph, .options = options};
     *out = (struct gathered){0};
     self.labels = out->labels = labels_new(self.graph->count);
     self.state = mem_calloc((size_t)self.graph->count + 1, 1);
     self.wanted = mem_calloc((size_t)self.graph->type_count + 1, sizeof *self.wanted);
-    self.names = (struct names){.most = SIZE_MAX, .layout_is_verified = options->layout_is_verified};
+    self.names =
+        (struct names){.most = SIZE_MAX, .layout_is_verified = options->layout_is_verified};
     self.shapes = (struct shapes){.labels = self.labels, .longest = options->longest};
-    self.failed = self.labels == NULL || self.state == NULL || self.wanted == NULL
-                  || make_index(&self) < 0;
+    self.failed =
+        self.labels == NULL || self.state == NULL || self.wanted == NULL || make_index(&self) < 0;
     if (!self.failed) {
         look_at_all(&self);
         finish(&self, out);
@@ -576,17 +429,6 @@ gather_labels(Graph *graph, const struct gather_options *options, struct gathere
         return -1;
     }
     return 0;
-}
-
-static void
-untold_release(struct untold *self)
-{
-    for (size_t i = 0; i < self->count; i++) {
-        Py_DECREF(self->objects[i]);
-    }
-    mem_free(self->objects);
-    mem_free(self->numbers);
-    *self = (struct untold){0};
 }
 
 void

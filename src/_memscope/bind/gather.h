@@ -4,24 +4,9 @@
 
 #include "base/pycompat.h"
 #include "bind/graph.h"
+#include "bind/untold.h"
+#include "bind/wanted.h"
 #include "heap/labels.h"
-
-/* Tuples of classes, exact tuples: which objects Python has more to say of. */
-struct gather_options {
-    PyObject *named;            /* instances have a description of their own */
-    PyObject *sized;            /* exact instances are told by their length */
-    PyObject *valued;           /* exact instances are told by their value, as keys */
-    PyObject *parted;           /* instances name what they refer to only when asked */
-    Py_ssize_t longest;         /* characters of a str that is a key */
-    int layout_is_verified;
-};
-
-/* What only Python can tell, with a reference to each object. */
-struct untold {
-    PyObject **objects;
-    uint32_t *numbers;          /* of the node, or of the name whose text the key is */
-    size_t count, object_capacity, number_capacity;
-};
 
 struct gathered {
     struct labels *labels;
@@ -39,7 +24,7 @@ struct gathered {
  *
  * Runs no Python code, starts no collection, and makes nothing in any object.  Cost: about a
  * gc.collect(). */
-int gather_labels(Graph *graph, const struct gather_options *options, struct gathered *out);
+int gather_labels(Graph *graph, const struct wanted_options *options, struct gathered *out);
 void gathered_release(struct gathered *self);
 
 #endif

@@ -76,7 +76,11 @@ name_parts(struct shapes *shapes, const struct graph *graph, uint32_t node, PyOb
     shapes_begin_from(shapes, labels->shape[node]);
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(parts); i++) {
         PyObject *part, *text;
-        if (!PyArg_ParseTuple(PyList_GET_ITEM(parts, i), "OU", &part, &text)) {
+        PyObject *pair = PyList_GET_ITEM(parts, i);
+        if (!PyTuple_Check(pair) || !PyArg_ParseTuple(pair, "OU", &part, &text)) {
+            if (!PyErr_Occurred()) {
+                PyErr_SetString(PyExc_TypeError, "parts must be lists of pairs");
+            }
             return -1;
         }
         for (uint32_t edge = graph->out_start[node]; edge < graph->out_start[node + 1]; edge++) {
@@ -183,6 +187,10 @@ add_site(struct sites *sites, PyObject *row)
 {
     PyObject *filename, *function;
     unsigned int lineno;
+    if (!PyTuple_Check(row)) {
+        PyErr_SetString(PyExc_TypeError, "a site is a tuple (file name, line number, function)");
+        return -1;
+    }
     if (!PyArg_ParseTuple(row, "UIU;a site is a tuple (file name, line number, function)",
                           &filename, &lineno, &function)) {
         return -1;
@@ -197,18 +205,20 @@ add_site(struct sites *sites, PyObject *row)
 }
 
 static int
-fill_sites(struct sites *sites, const struct graph *graph, const Py_buffer *column,
-           PyObject *table)
+fill_sites(struct sites *sites, const struct graph *graph, const Py_buffer *column, PyObject *table)
 {
     if ((size_t)column->len != graph->count * sizeof *sites->of_node) {
-        PyErr_Format(PyExc_ValueError, "the column of sites has %zd bytes, expected 4 for each of "
-                     "%zu nodes", column->len, (size_t)graph->count);
+        PyErr_Format(PyExc_ValueError,
+                     "the column of sites has %zd bytes, expected 4 for each of "
+                     "%zu nodes",
+                     column->len, (size_t)graph->count);
         return -1;
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(table); i++) {
         PyObject *row = PyTuple_GET_ITEM(table, i);
         if (!PyTuple_Check(row)) {
-            PyErr_SetString(PyExc_TypeError, "a site is a tuple (file name, line number, function)");
+            PyErr_SetString(PyExc_TypeError,
+                            "a site is a tuple (file name, line number, function)");
             return -1;
         }
         if (add_site(sites, row) < 0) {
@@ -232,6 +242,10 @@ new_sites(const struct graph *graph, PyObject *pair)
 {
     PyObject *column, *rows;
     Py_buffer buffer;
+    if (!PyTuple_Check(pair)) {
+        PyErr_SetString(PyExc_TypeError, "sites are a pair (column, table)");
+        return NULL;
+    }
     if (!PyArg_ParseTuple(pair, "OO;sites are a pair (column, table)", &column, &rows)
         || PyObject_GetBuffer(column, &buffer, PyBUF_SIMPLE) < 0) {
         return NULL;
@@ -282,9 +296,9 @@ new_file(Graph *self, struct labels *labels, struct sites *sites)
     Py_BEGIN_ALLOW_THREADS
         result = heap_file_write(&file, &origin, &out);
     Py_END_ALLOW_THREADS
-    PyObject *bytes = result == 0 ? PyBytes_FromStringAndSize((const char *)out.data,
-                                                              (Py_ssize_t)out.length)
-                                  : PyErr_NoMemory();
+    PyObject *bytes =
+        result == 0 ? PyBytes_FromStringAndSize((const char *)out.data, (Py_ssize_t)out.length)
+                    : PyErr_NoMemory();
     writer_release(&out);
     return bytes;
 }
@@ -295,7 +309,7 @@ graph_to_bytes(PyObject *object, PyObject *args, PyObject *kwargs)
     static char *names[] = {"", "named", "sized", "valued", "parted", "longest", "sites", NULL};
     Graph *self = (Graph *)object;
     PyObject *empty = PyTuple_New(0), *tell = Py_None, *pair = Py_None;
-    struct gather_options options = {empty, empty, empty, empty, 60, 0};
+    struct wanted_options options = {empty, empty, empty, empty, 60, 0};
     struct gathered gathered = {0};
     struct sites *sites = NULL;
     PyObject *bytes = NULL;
@@ -316,13 +330,12 @@ graph_to_bytes(PyObject *object, PyObject *args, PyObject *kwargs)
     if (tell != Py_None && !self->stored) {
         PyObject *module = PyType_GetModule(Py_TYPE(object));
         options.layout_is_verified = module != NULL && layout_is_verified(module);
-        if (gather_labels(self, &options, &gathered) < 0
-            || ask(self->graph, &gathered, tell) < 0) {
+        if (gather_labels(self, &options, &gathered) < 0 || ask(self->graph, &gathered, tell) < 0) {
             goto done;
         }
     }
     bytes = new_file(self, self->stored ? self->labels : gathered.labels,
-                  sites != NULL ? sites : self->sites);
+                     sites != NULL ? sites : self->sites);
 done:
     gathered_release(&gathered);
     sites_free(sites);

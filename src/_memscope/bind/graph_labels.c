@@ -132,9 +132,8 @@ graph_sites(PyObject *object, PyObject *Py_UNUSED(ignored))
     PyObject *table = PyList_New((Py_ssize_t)sites->count);
     for (uint32_t i = 0; table != NULL && i < sites->count; i++) {
         const struct site *site = &sites->sites[i];
-        PyObject *row =
-            Py_BuildValue("NIN", graph_new_text(&sites->texts, site->filename), site->lineno,
-                          graph_new_text(&sites->texts, site->function));
+        PyObject *row = Py_BuildValue("NIN", graph_new_text(&sites->texts, site->filename),
+                                      site->lineno, graph_new_text(&sites->texts, site->function));
         if (row == NULL) {
             Py_CLEAR(table);
             break;

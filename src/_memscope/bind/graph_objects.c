@@ -31,8 +31,8 @@ graph_find(PyObject *object, PyObject *sequence)
     for (Py_ssize_t i = 0; i < count && self->index == NULL && !failed; i++) {
         failed = hashmap_put(&wanted, (uintptr_t)PySequence_Fast_GET_ITEM(objects, i), 0) < 0;
     }
-    for (uint32_t i = graph->holder_count;
-         i < graph->count && wanted.count > 0 && !self->stored; i++) {
+    for (uint32_t i = graph->holder_count; i < graph->count && wanted.count > 0 && !self->stored;
+         i++) {
         uint64_t *node = hashmap_get(&wanted, graph->address[i]);
         if (node != NULL) {
             *node = (uint64_t)i + 1;

@@ -110,9 +110,8 @@ correct(History *self, const Join *join, const uint64_t *epochs, size_t count)
     }
 }
 
-/* The numbers of a tuple; NULL with an exception.  Freed with mem_free. */
-static uint64_t *
-parse_epochs(PyObject *sequence, size_t *count)
+uint64_t *
+history_parse_epochs(PyObject *sequence, size_t *count)
 {
     *count = (size_t)PyTuple_GET_SIZE(sequence);
     uint64_t *epochs = mem_malloc(*count + 1, sizeof *epochs);
@@ -149,7 +148,7 @@ advance(PyObject *object, PyObject *args)
         return NULL;
     }
     size_t count = 0;
-    uint64_t *epochs = epochs_arg != NULL ? parse_epochs(epochs_arg, &count) : NULL;
+    uint64_t *epochs = epochs_arg != NULL ? history_parse_epochs(epochs_arg, &count) : NULL;
     if (epochs_arg != NULL && epochs == NULL) {
         return NULL;
     }
@@ -185,6 +184,24 @@ node(PyObject *object, PyObject *number)
     return Py_BuildValue("IILL", self->history.birth[at], self->history.rises[at],
                          (long long)graph_references(graph, at) - self->history.references[at],
                          (long long)graph_size_of(graph, at) - self->history.bytes[at]);
+}
+
+PyDoc_STRVAR(rise_doc,
+"rise($self, node, /)\n"
+"--\n"
+"\n"
+"(the last moment at which it had more than ever before, by how much it rose then):\n"
+"references, or, of what has none, bytes; (0, 0) if it never rose.");
+
+static PyObject *
+rise(PyObject *object, PyObject *number)
+{
+    History *self = (History *)object;
+    uint32_t at;
+    if (graph_node_arg(self->graph, number, &at) < 0) {
+        return NULL;
+    }
+    return Py_BuildValue("II", self->history.risen[at], self->history.step[at]);
 }
 
 /* -- growers ---------------------------------------------------------------------------- */
@@ -305,6 +322,7 @@ static PyMethodDef methods[] = {
     {"begin", begin, METH_CLASS | METH_O, begin_doc},
     {"advance", advance, METH_VARARGS, advance_doc},
     {"node", node, METH_O, node_doc},
+    {"rise", rise, METH_O, rise_doc},
     {"growers", growers, METH_O, growers_doc},
     {"survivors", find_survivors, METH_VARARGS, survivors_doc},
     {0},

@@ -12,6 +12,9 @@ typedef struct {
     struct history history;     /* owned */
 } History;
 
+/* The numbers of a tuple; NULL with an exception.  Freed with mem_free. */
+uint64_t *history_parse_epochs(PyObject *sequence, size_t *count);
+
 /* survivors.c: a new Survivors of a history. */
 PyObject *survivors_new(PyTypeObject *type, History *history, PyObject *avoid);
 

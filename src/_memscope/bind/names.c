@@ -21,8 +21,8 @@ const char *
 names_kind(enum name_kind kind)
 {
     static const char *const kinds[] = {
-        "attribute", "slot",       "dict", "type", "cell",     "callback", "local", "key",
-        "index",     "key itself", "item", "weak", "awaiting", "function",
+        "attribute", "slot",  "dict",       "type", "cell", "callback", "local",
+        "key",       "index", "key itself", "item", "weak", "awaiting", "function",
     };
     return kinds[kind];
 }
@@ -327,7 +327,8 @@ name_generator(struct names *self, PyObject *source)
     if (frame != NULL) {
         stacks_visit_slots(frame, name_local, self);
         ATTRIBUTE(frame->frame_object, kinds[i].frame);
-        add_text(self, (void *)((uintptr_t)frame->function & ~EXECUTABLE_TAGS), NAME_FUNCTION, NULL);
+        add_text(self, (void *)((uintptr_t)frame->function & ~EXECUTABLE_TAGS), NAME_FUNCTION,
+                 NULL);
     }
     add_getter(self, source, kinds[i].awaited, NAME_AWAITING, NULL);
     add_getter(self, source, kinds[i].code, NAME_ATTRIBUTE, kinds[i].code);

@@ -25,8 +25,8 @@ shapes_text(struct writer *texts, PyObject *unicode)
     if (unicode == NULL || !PyUnicode_Check(unicode) || !pycompat_unicode_is_ready(unicode)) {
         return 0;
     }
-    return graph_write_text(texts, PyUnicode_DATA(unicode),
-                            (size_t)PyUnicode_GET_LENGTH(unicode), PyUnicode_KIND(unicode));
+    return graph_write_text(texts, PyUnicode_DATA(unicode), (size_t)PyUnicode_GET_LENGTH(unicode),
+                            PyUnicode_KIND(unicode));
 }
 
 static PyObject *

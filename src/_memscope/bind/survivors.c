@@ -135,12 +135,34 @@ struct group {
     uint64_t bytes, below;
 };
 
+/* Where traces come from, and from which epoch on that of an object born at a moment can
+ * be its own: an older one is that of the block's former owner, which a free list gave on. */
+struct allocations {
+    const Join *join;           /* or NULL */
+    uint64_t *epochs;
+    size_t epoch_count;
+};
+
+static uint32_t
+own_traceback(const struct allocations *self, const struct history *history, uint32_t node)
+{
+    uint64_t epoch;
+    size_t moment = history->birth[node];
+    if (self->join == NULL || !graph_join_epoch(self->join, node, &epoch)) {
+        return 0;
+    }
+    if (moment > 0 && moment <= self->epoch_count && epoch < self->epochs[moment - 1]) {
+        return 0;
+    }
+    return graph_join_traceback(self->join, node);
+}
+
 static uint64_t
-group_key(const Survivors *self, const struct survivors_pile *pile, const Join *join,
-          uint32_t node, struct group *out)
+group_key(const Survivors *self, const struct survivors_pile *pile,
+          const struct allocations *allocations, uint32_t node, struct group *out)
 {
     out->type = graph_type_of(self->found.graph, node);
-    out->traceback = join != NULL ? graph_join_traceback(join, node) : 0;
+    out->traceback = own_traceback(allocations, &self->history->history, node);
     out->entry = survivors_is_entry(&self->found, pile, node);
     /* A class has a number below 2**24, so this is no HASHMAP_NO_KEY. */
     return (uint64_t)out->entry << 56 | (uint64_t)out->type << 32 | out->traceback;
@@ -156,13 +178,13 @@ struct grouping {
 
 static int
 add_to_group(struct grouping *self, const Survivors *of, const struct survivors_pile *pile,
-             const Join *join, uint32_t at)
+             const struct allocations *allocations, uint32_t at)
 {
     const struct history *history = &of->history->history;
     size_t moments = (size_t)history->moment + 1;
     uint32_t node = of->found.nodes[at];
     struct group group = {.example = node};
-    uint64_t key = group_key(of, pile, join, node, &group);
+    uint64_t key = group_key(of, pile, allocations, node, &group);
     const uint64_t *known = hashmap_get(&self->numbers, key);
     size_t number = known != NULL ? (size_t)*known : self->count;
     if (known == NULL) {
@@ -209,10 +231,11 @@ group_list(const struct grouping *self, uint16_t moments)
 }
 
 PyDoc_STRVAR(groups_doc,
-"groups($self, pile, join=None, /)\n"
+"groups($self, pile, join=None, epochs=(), /)\n"
 "--\n"
 "\n"
-"The new objects of the pile with this number, by class, by traceback (which *join* knows),\n"
+"The new objects of the pile with this number, by class, by traceback (which *join* knows;\n"
+"0 also for one from before the object's moment, of the epochs that began with each),\n"
 "and by whether the holder has them directly: (class, traceback, whether it has, objects,\n"
 "their bytes, bytes of all new ones behind each of them, one of the newest, objects by\n"
 "moment of birth).\n"
@@ -226,8 +249,8 @@ groups(PyObject *object, PyObject *args)
     Survivors *self = (Survivors *)object;
     struct module_state *state = PyType_GetModuleState(Py_TYPE(object));
     Py_ssize_t number;
-    PyObject *join = Py_None;
-    if (!PyArg_ParseTuple(args, "n|O:groups", &number, &join)) {
+    PyObject *join = Py_None, *epochs = NULL;
+    if (!PyArg_ParseTuple(args, "n|OO!:groups", &number, &join, &PyTuple_Type, &epochs)) {
         return NULL;
     }
     if (number < 0 || (size_t)number >= self->found.pile_count) {
@@ -240,17 +263,25 @@ groups(PyObject *object, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "join must be a Join of the same graph, or None");
         return NULL;
     }
+    struct allocations allocations = {.join = join != Py_None ? (Join *)join : NULL};
+    if (epochs != NULL) {
+        allocations.epochs = history_parse_epochs(epochs, &allocations.epoch_count);
+        if (allocations.epochs == NULL) {
+            return NULL;
+        }
+    }
     const struct survivors_pile *pile = &self->found.piles[number];
     struct grouping grouping = {0};
     int status = 0;
     for (uint32_t i = pile->first; i < pile->first + pile->count && status == 0; i++) {
-        status = add_to_group(&grouping, self, pile, join != Py_None ? (Join *)join : NULL, i);
+        status = add_to_group(&grouping, self, pile, &allocations, i);
     }
     PyObject *result =
         status == 0 ? group_list(&grouping, self->history->history.moment) : PyErr_NoMemory();
     hashmap_clear(&grouping.numbers);
     mem_free(grouping.groups);
     mem_free(grouping.born);
+    mem_free(allocations.epochs);
     return result;
 }
 

@@ -277,7 +277,8 @@ start_rows(struct loader *self)
         if (i == 2 && !chunks_find(self->cursor.chunks, columns[i], &unused)) {
             continue;
         }
-        if (cursor_open(&self->cursor, columns[i]) < 0 || cursor_check_column(&self->cursor, self->row_count, "META") < 0) {
+        if (cursor_open(&self->cursor, columns[i]) < 0
+            || cursor_check_column(&self->cursor, self->row_count, "META") < 0) {
             return -1;
         }
     }
@@ -365,6 +366,13 @@ read_chunks(struct loader *self)
         {"META", read_meta},  {"TEXT", read_texts}, {"FUNC", read_functions}, {"NODE", read_nodes},
         {"SITE", read_sites}, {"ROWS", read_rows},  {"SIZE", read_sizes},
     };
+    struct reader unused;
+    if (!chunks_find(self->cursor.chunks, "META", &unused)
+        && chunks_find(self->cursor.chunks, "HEAP", &unused)) {
+        return chunks_fail(self->cursor.error,
+                           "bad memscope dump: this is a snapshot of the heap, which "
+                           "HeapSnapshot.load reads; expected one of allocations");
+    }
     for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
         if (cursor_open(&self->cursor, steps[i].id) < 0 || steps[i].read(self) < 0) {
             return -1;

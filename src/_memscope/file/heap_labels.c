@@ -183,8 +183,8 @@ read_label_chunks(struct heap_loader *self, struct heap_pool *pool)
     if (cursor_open(&self->cursor, "HNAM") < 0 || read_names(self, pool) < 0
         || cursor_open(&self->cursor, "HSHP") < 0 || read_shapes(self) < 0
         || cursor_open(&self->cursor, "HLAY") < 0
-        || cursor_check_column(&self->cursor, objects, "HEAP") < 0
-        || read_shapes_of_nodes(self) < 0 || cursor_open(&self->cursor, "HNOT") < 0
+        || cursor_check_column(&self->cursor, objects, "HEAP") < 0 || read_shapes_of_nodes(self) < 0
+        || cursor_open(&self->cursor, "HNOT") < 0
         || cursor_check_column(&self->cursor, objects, "HEAP") < 0 || read_notes(self) < 0
         || cursor_open(&self->cursor, "HKEY") < 0 || read_label_texts(self, &labels->keys) < 0
         || cursor_open(&self->cursor, "HTLD") < 0 || read_label_texts(self, &labels->told) < 0) {
@@ -202,8 +202,7 @@ heap_read_labels(struct heap_loader *self)
     }
     struct heap_pool pool = {0};
     self->file->labels = labels_new(self->file->graph->count);
-    if (self->file->labels == NULL
-        || heap_pool_init(&pool, self, &self->file->labels->texts) < 0) {
+    if (self->file->labels == NULL || heap_pool_init(&pool, self, &self->file->labels->texts) < 0) {
         mem_free(pool.places);
         return heap_loader_fail_memory(self);
     }

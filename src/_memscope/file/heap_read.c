@@ -21,7 +21,10 @@ check_character(const unsigned char *bytes, size_t left)
 {
     static const uint32_t least[] = {0, 0x01, 0x80, 0x800, 0x10000};
     unsigned char first = bytes[0];
-    size_t length = first < 0x80 ? 1 : first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3
+    size_t length = first < 0x80   ? 1
+                    : first < 0xc0 ? 0
+                    : first < 0xe0 ? 2
+                    : first < 0xf0 ? 3
                     : first < 0xf8 ? 4
                                    : 0;
     if (length == 0 || length > left) {
@@ -174,8 +177,13 @@ allocate(struct heap_loader *self)
         const char *id;
         size_t count;
     } columns[] = {
-        {"HOLD", graph->holder_count}, {"HKND", objects}, {"HFLG", objects}, {"HSIZ", objects},
-        {"HADR", objects}, {"HDEG", count}, {"HREF", graph->edge_count},
+        {"HOLD", graph->holder_count},
+        {"HKND", objects},
+        {"HFLG", objects},
+        {"HSIZ", objects},
+        {"HADR", objects},
+        {"HDEG", count},
+        {"HREF", graph->edge_count},
     };
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
         if (cursor_open(&self->cursor, columns[i].id) < 0
@@ -457,8 +465,8 @@ read_named(struct heap_loader *self)
     static const struct {
         const char *id;
         int (*read)(struct heap_loader *self, struct heap_pool *pool);
-    } steps[] = {{"HCLS", read_classes}, {"HOLD", read_holders}, {"HDEG", NULL},
-                 {"HLOC", read_local_names}};
+    } steps[] = {
+        {"HCLS", read_classes}, {"HOLD", read_holders}, {"HDEG", NULL}, {"HLOC", read_local_names}};
     struct heap_pool pool;
     int result = 0;
     if (heap_pool_init(&pool, self, &self->file->graph->texts) < 0) {
@@ -480,14 +488,15 @@ read_graph(struct heap_loader *self)
     static const struct {
         const char *id;
         int (*read)(struct heap_loader *self);
-    } steps[] = {{"HKND", read_kinds}, {"HFLG", read_flags}, {"HSUR", read_surplus},
+    } steps[] = {{"HKND", read_kinds}, {"HFLG", read_flags},     {"HSUR", read_surplus},
                  {"HSIZ", read_sizes}, {"HADR", read_addresses}, {"HREF", read_edges}};
     struct reader unused;
     if (!chunks_find(self->cursor.chunks, "HEAP", &unused)
         && chunks_find(self->cursor.chunks, "ROWS", &unused)) {
-        return chunks_fail(self->cursor.error,
-                           "this is a snapshot of allocations, which Snapshot.load reads; "
-                           "expected one of the heap");
+        return chunks_fail(
+            self->cursor.error,
+            "bad memscope dump: this is a snapshot of allocations, which Snapshot.load reads; "
+            "expected one of the heap");
     }
     if (cursor_open(&self->cursor, "HEAP") < 0 || read_heap(self) < 0 || allocate(self) < 0
         || cursor_open(&self->cursor, "HTXT") < 0 || read_texts(self) < 0 || read_named(self) < 0) {
@@ -519,9 +528,8 @@ heap_file_read(const unsigned char *data, size_t length, struct heap_file *file,
         return DUMP_NO_MEMORY;
     }
     struct heap_loader self = {.file = file, .cursor = {.chunks = &chunks, .error = error}};
-    int result = read_graph(&self) < 0 || heap_read_labels(&self) < 0 || heap_read_sites(&self) < 0
-                     ? -1
-                     : 0;
+    int result =
+        read_graph(&self) < 0 || heap_read_labels(&self) < 0 || heap_read_sites(&self) < 0 ? -1 : 0;
     mem_free(self.texts);
     mem_free(self.class_node);
     if (result < 0) {

@@ -15,6 +15,9 @@ begin_node(struct history *self, const struct graph *graph, uint32_t node)
 {
     self->birth[node] = self->moment;
     self->rises[node] = 0;
+    self->risen[node] = 0;
+    self->step[node] = 0;
+    self->most[node] = graph_references(graph, node);
     self->references[node] = graph_references(graph, node);
     self->bytes[node] = bytes_of(graph, node);
 }
@@ -28,11 +31,14 @@ allocate(struct history *self, const struct graph *graph, uint16_t moment)
         .moment = moment,
         .birth = mem_malloc(count, sizeof *self->birth),
         .rises = mem_malloc(count, sizeof *self->rises),
+        .risen = mem_malloc(count, sizeof *self->risen),
+        .step = mem_malloc(count, sizeof *self->step),
+        .most = mem_malloc(count, sizeof *self->most),
         .references = mem_malloc(count, sizeof *self->references),
         .bytes = mem_malloc(count, sizeof *self->bytes),
     };
-    if (self->birth == NULL || self->rises == NULL || self->references == NULL
-        || self->bytes == NULL) {
+    if (self->birth == NULL || self->rises == NULL || self->risen == NULL || self->step == NULL
+        || self->most == NULL || self->references == NULL || self->bytes == NULL) {
         history_release(self);
         return -1;
     }
@@ -61,6 +67,25 @@ holder_birth(const struct graph *newer, const struct history *before, const uint
     return old_thread == GRAPH_NONE ? moment : before->birth[old_thread];
 }
 
+static void
+carry_node(struct history *self, const struct graph *newer, uint32_t node,
+           const struct graph *older, const struct history *before, uint32_t old_node)
+{
+    uint32_t references = graph_references(newer, node), most = before->most[old_node];
+    uint32_t step = references > most ? references - most : 0;
+    if (references == 0 && most == 0) {
+        uint32_t now = bytes_of(newer, node), then = bytes_of(older, old_node);
+        step = now > then ? now - then : 0;
+    }
+    self->birth[node] = before->birth[old_node];
+    self->references[node] = before->references[old_node];
+    self->bytes[node] = before->bytes[old_node];
+    self->rises[node] = before->rises[old_node] + (step > 0);
+    self->risen[node] = step > 0 ? self->moment : before->risen[old_node];
+    self->step[node] = step > 0 ? step : before->step[old_node];
+    self->most[node] = references > most ? references : most;
+}
+
 int
 history_continue(struct history *out, const struct graph *newer, const struct graph *older,
                  const struct history *before)
@@ -77,14 +102,7 @@ history_continue(struct history *out, const struct graph *newer, const struct gr
             begin_node(out, newer, node);
         }
         else {
-            uint32_t now = graph_references(newer, node), then = graph_references(older, old_node);
-            bool rose = now > then
-                        || (now == then
-                            && graph_size_of(newer, node) > graph_size_of(older, old_node));
-            out->birth[node] = before->birth[old_node];
-            out->rises[node] = before->rises[old_node] + rose;
-            out->references[node] = before->references[old_node];
-            out->bytes[node] = before->bytes[old_node];
+            carry_node(out, newer, node, older, before, old_node);
         }
         if (node < newer->holder_count) {
             out->birth[node] = holder_birth(newer, before, match, node, moment);
@@ -108,6 +126,9 @@ history_release(struct history *self)
 {
     mem_free(self->birth);
     mem_free(self->rises);
+    mem_free(self->risen);
+    mem_free(self->step);
+    mem_free(self->most);
     mem_free(self->references);
     mem_free(self->bytes);
     *self = (struct history){0};

@@ -5,12 +5,16 @@
  * recognised as heap/match.h says.
  *
  *     birth        the first moment at which the object was there; 0: at the beginning
- *     rises        at how many moments it had more references than at the one before, or
- *                  as many and more bytes
+ *     rises        at how many moments it had more references than ever before; of what has
+ *                  none, more bytes
+ *     risen        the last of these moments; 0: none
+ *     step         by how much it rose then
+ *     most         references it had at most
  *     references,  what it had at its first moment
  *     bytes
  *
- * Twelve bytes for each node. */
+ * A container that entries come to and go from rises now and then, and then no more; one
+ * that leaks rises to the end.  Twenty-two bytes for each node. */
 #ifndef MEMSCOPE_HISTORY_H
 #define MEMSCOPE_HISTORY_H
 
@@ -21,7 +25,8 @@
 struct history {
     uint32_t count;             /* nodes */
     uint16_t moment;            /* of the graph */
-    uint16_t *birth, *rises;
+    uint16_t *birth, *rises, *risen;
+    uint32_t *step, *most;
     uint32_t *references, *bytes;   /* bytes: UINT32_MAX if that many or more */
 };
 

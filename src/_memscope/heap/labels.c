@@ -221,7 +221,7 @@ labels_visit(const struct labels *self, const struct graph *graph, uint32_t sour
     if (status == 0) {
         status = tell_contents(&telling, shape);
     }
-    return status != 0 ? status
-                       : tell_named(&telling, shape->first + shape->before,
-                                    shape->first + shape->count);
+    return status != 0
+               ? status
+               : tell_named(&telling, shape->first + shape->before, shape->first + shape->count);
 }

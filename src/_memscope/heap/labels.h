@@ -89,7 +89,13 @@ uint32_t labels_least_edges(const struct labels *self, const struct label_shape 
 bool labels_may_have(const struct label_shape *shape, uint32_t least, uint32_t count);
 
 /* What a reference is called: a name, or the index of an item, or the key of a value. */
-enum label_told { LABEL_IS_NAME, LABEL_IS_INDEX, LABEL_IS_KEY, LABEL_IS_KEY_ITSELF, LABEL_IS_ELEMENT };
+enum label_told {
+    LABEL_IS_NAME,
+    LABEL_IS_INDEX,
+    LABEL_IS_KEY,
+    LABEL_IS_KEY_ITSELF,
+    LABEL_IS_ELEMENT
+};
 
 struct label {
     enum label_told told;

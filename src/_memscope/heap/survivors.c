@@ -165,7 +165,7 @@ charge(struct finder *self, const uint64_t *later, uint32_t *own, uint32_t *of_r
         self->pile_of[node] = number;
         pile->count++;
         pile->bytes += graph_size_of(graph, node);
-        pile->entries += parent == pile->holder || pile->holder == GRAPH_NONE;
+        pile->entries += survivors_is_entry(out, pile, node);
     }
     return 0;
 }
