@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memscope import naming, noise
-from memscope.heap_nodes import GONE, NodeNames, full_name
+from memscope.heap_nodes import GONE, OWN_FOLDER, NodeNames, full_name
 from memscope.heap_paths import Path, make_path
 from memscope.leak_report import Aged, Grown, Leak, LeakReport, Moment, NotALeak, Site
 from memscope.piles import GARBAGE, IN_C, Kindred, Pile, find_piles, grows
@@ -124,7 +124,8 @@ def aged(history: History, join: Join | None, old: Sequence[bool]) -> list[Aged]
 
 def nearest_site(places: Sequence[tuple[str, int, str]], sources: Sources) -> Site | None:
     """The newest line of the program's own code; else the newest that has a file; else any."""
-    written = [place for place in places if not place[0].startswith("<")] or places
+    # What has no file is made by a library, unless all that called it is memscope.
+    written = [place for place in places if not place[0].startswith(("<", OWN_FOLDER))] or places
     if not written:
         return None
     return Site(*next((one for one in written if sources.is_mine(one[0])), written[0]))

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from memscope import _memscope
-from memscope.piles import Group, Kindred, Pile, find_piles, grows, grows_no_more
+from memscope.piles import GARBAGE, Group, Kindred, Pile, find_piles, grows, grows_no_more
 
 GROWTH = [
     [1],
@@ -159,6 +159,14 @@ def test_unless_it_is_a_small_part() -> None:
     assert main_of(kindred("builtins.bytes", 10, 90_000, 10), kindred("app.Tag", 10, 40, 10)) == (
         "builtins.bytes"
     )
+
+
+def test_of_garbage_the_program_s_class_is_told() -> None:
+    pile = pile_of(kindred("builtins.bytes", 10, 90_000, 10), kindred("app.Tag", 10, 40, 10))
+    pile.root = GARBAGE
+    main = pile.main()
+    assert main is not None
+    assert main.full == "app.Tag"
 
 
 @pytest.mark.parametrize(
