@@ -38,12 +38,12 @@ LABELS = (
         "a cache of the standard library",
     ),
     (
-        r"module (pdb|bdb|cProfile|profile|trace|coverage\S*|pydevd\S*|_pydevd\S*)\b",
+        r"module ((pdb|bdb|cProfile|profile|trace)(?![\w.])|coverage\b|_?pydevd)",
         "a debugger or profiler",
     ),
-    (r"module (_pytest\S*|pluggy\S*|pytest\S*|hypothesis\S*|unittest\S*)\b", "the test runner"),
+    (r"module (_?pytest|pluggy|hypothesis|unittest)\b", "the test runner"),
     (
-        r"module (debug_toolbar\S*|werkzeug\.debug\S*|silk\S*|IPython\S*|ipykernel\S*|jedi\S*)",
+        r"module (debug_toolbar|werkzeug\.debug|silk|IPython|ipykernel|jedi)\b",
         "a debugging tool",
     ),
     (r"module memscope\b", "memscope itself"),
@@ -95,7 +95,7 @@ def bound_of(
             if _is_limit(name, edge) and size <= value:
                 return f"{name}={value}"
     for function in adders:
-        code = function if type(function) is types.CodeType else getattr(function, "__code__", None)
+        code = function.__code__ if type(function) is types.FunctionType else function
         if type(code) is types.CodeType and (bound := _bound_in(code, function, size)):
             return bound
     return ""

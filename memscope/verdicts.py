@@ -16,6 +16,7 @@ import gc
 import re
 import sys
 import types
+from _weakref import ReferenceType
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -215,13 +216,11 @@ def _logging(scene: Scene) -> Verdict | None:
 
 
 def _weakref_callback(scene: Scene) -> Verdict | None:
-    import weakref
-
     if any(_is_weak_mapping(step) for step in scene.steps):
         return None
     some = [*scene.entries, scene.sample]
     if any(
-        is_a(one, weakref.ref) and naming.namespace_of(weakref.ref)["__callback__"].__get__(one)
+        is_a(one, ReferenceType) and naming.namespace_of(ReferenceType)["__callback__"].__get__(one)
         for one in some
     ) or any(step is finalize_registry() for step in scene.steps):
         return Verdict(
