@@ -10,6 +10,7 @@ import sys
 from benchmarks import (
     bench_callgrind,
     bench_heap,
+    bench_heap_file,
     bench_leaks,
     bench_pyperformance,
     bench_snapshot,
@@ -22,8 +23,8 @@ def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
     """Every benchmark in turn, in one report."""
     report = Report()
     parts = (
-        *(bench_trace, bench_pyperformance, bench_snapshot, bench_heap, bench_leaks),
-        bench_callgrind,
+        *(bench_trace, bench_pyperformance, bench_snapshot),
+        *(bench_heap, bench_heap_file, bench_leaks, bench_callgrind),
     )
     for part in parts:
         if part is bench_callgrind and not chosen.callgrind:

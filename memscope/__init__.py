@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         show_refs,
         typestats,
     )
-    from memscope.process_memory import ProcessMemory, process_memory
+    from memscope.process import ProcessMemory, process_memory
     from memscope.tracing import (
         BaseFilter,
         DomainFilter,
@@ -155,8 +155,8 @@ if not TYPE_CHECKING:
         "Watch": "leaks",
         "diagnose": "leaks",
         "watch": "leaks",
-        "ProcessMemory": "process_memory",
-        "process_memory": "process_memory",
+        "ProcessMemory": "process",
+        "process_memory": "process",
         "WhyAlive": "why",
         "why_alive": "why",
     }

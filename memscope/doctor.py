@@ -191,7 +191,7 @@ def _free_lists(state: str) -> Finding:
 
 
 def _split(core: Any) -> Finding:
-    """Whether the memory of the process can be divided (memscope.process_memory)."""
+    """Whether the memory of the process can be divided (memscope.process)."""
     subject = "process memory"
     arenas, libc = core.pymalloc_memory(), core.libc_memory()
     told = (("pymalloc's arenas", arenas), ("the C library's malloc", libc))

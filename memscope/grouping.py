@@ -18,21 +18,39 @@ if TYPE_CHECKING:
 
     from memscope._memscope import Columns
 
-__all__ = ["KEYS", "LINE_KEYS", "KeyType", "check_key", "differences", "statistics"]
+__all__ = [
+    "KEYS",
+    "LINE_KEYS",
+    "NOT_AN_OBJECT",
+    "KeyType",
+    "check_key",
+    "differences",
+    "statistics",
+]
 
-KeyType: TypeAlias = Literal["lineno", "filename", "traceback", "function", "module", "package"]
+KeyType: TypeAlias = Literal[
+    "lineno", "filename", "traceback", "function", "module", "package", "type"
+]
 
 LINE_KEYS = ("lineno", "filename", "traceback")
 """tracemalloc's."""
 
-KEYS = (*LINE_KEYS, "function", "module", "package")
+KEYS = (*LINE_KEYS, "function", "module", "package", "type")
+
+NOT_AN_OBJECT = "memory of objects and of C code"
+"""The type of blocks in which no object lies: the tables of dicts, the arrays of lists, ..."""
+
+NO_TYPES = (
+    "the types of its blocks are not known to this snapshot: take it with"
+    " take_snapshot(types=True), which walks the heap too; a file does not keep them"
+)
 
 
 def check_key(key_type: str, cumulative: bool, keys: Sequence[str]) -> KeyType:
     """*key_type*; raises ValueError, in tracemalloc's words, for what cannot be grouped."""
     if key_type not in keys:
         raise ValueError(f"unknown key_type: {key_type!r}")
-    if cumulative and key_type == "traceback":
+    if cumulative and key_type in ("traceback", "type"):
         raise ValueError(f"cumulative mode cannot by used with key type {key_type!r}")
     return cast("KeyType", key_type)
 
@@ -53,6 +71,9 @@ def statistics(
             GroupStatistic(_at(filename), size, count, name)
             for (filename, name), size, count in rows
         ]
+    if key_type == "type":
+        by_type = [GroupStatistic(_at(name), *row, name) for name, row in _types(columns).items()]
+        return sorted(by_type, key=GroupStatistic._sort_key, reverse=True)
     names, (labels,) = _labels(key_type, columns)
     rows = columns.group("label", cumulative, labels=labels)
     return [
@@ -81,6 +102,17 @@ def differences(
             GroupStatisticDiff(_at(filename), size, size_diff, count, count_diff, name)
             for (filename, name), size, size_diff, count, count_diff in rows
         ]
+    if key_type == "type":
+        new_types, old_types = _types(new), _types(old)
+        by_type = []
+        for name in {**new_types, **old_types}:
+            (size, count), (old_size, old_count) = (
+                some.get(name, (0, 0)) for some in (new_types, old_types)
+            )
+            by_type.append(
+                GroupStatisticDiff(_at(name), size, size - old_size, count, count - old_count, name)
+            )
+        return sorted(by_type, key=GroupStatisticDiff._sort_key, reverse=True)
     names, (labels, old_labels) = _labels(key_type, new, old)
     rows = new.compare(old, "label", cumulative, labels=labels, old_labels=old_labels)
     return [
@@ -91,6 +123,21 @@ def differences(
 
 def _at(filename: str) -> Traceback:
     return Traceback(((filename, 0),))
+
+
+def _types(columns: Columns) -> dict[str, tuple[int, int]]:
+    """Name of a class -> (bytes, blocks); classes of one name are one."""
+    rows = columns.types()
+    if rows is None:
+        raise ValueError(NO_TYPES)
+    types: dict[str, tuple[int, int]] = {}
+    for module, qualname, size, count in rows:
+        name = NOT_AN_OBJECT
+        if qualname is not None:
+            name = qualname if module in (None, "builtins") else f"{module}.{qualname}"
+        before = types.get(name, (0, 0))
+        types[name] = (before[0] + size, before[1] + count)
+    return types
 
 
 def _labels(key_type: KeyType, *tables: Columns) -> tuple[list[str], list[list[int]]]:

@@ -8,9 +8,31 @@ from memscope.report import first_rows, share_text, size_text
 from memscope.table import Column, Row, Table
 
 if TYPE_CHECKING:
+    from memscope.heap_retained import DominatorTree, RetainedPart, RetainedRows
     from memscope.heap_rows import HeapDiff, ObjectRows, TypeRows
 
-__all__ = ["containers_table", "objects_table", "type_changes_table", "types_table"]
+__all__ = [
+    "containers_table",
+    "dominators_table",
+    "objects_table",
+    "retained_table",
+    "type_changes_table",
+    "types_table",
+]
+
+GROUPS = {
+    "type": "Type",
+    "module": "Module of the class",
+    "holder": "Holder",
+    "site": "Allocated at",
+    "lineno": "Allocated at",
+    "filename": "Allocated in",
+    "function": "Allocated by",
+}
+"""What RetainedRows are grouped by -> the title of the column."""
+
+PARTS_SHOWN = 3
+"""Parts of a group that are named in a table."""
 
 
 def types_table(types: TypeRows, limit: int | None) -> Table:
@@ -143,3 +165,77 @@ def objects_table(objects: ObjectRows, limit: int | None) -> Table:
         del columns[1]
         rows = [Row((row.cells[0], *row.cells[2:])) for row in rows]
     return Table(objects.title, tuple(columns), tuple(rows))
+
+
+def retained_table(groups: RetainedRows, limit: int | None) -> Table:
+    """The *limit* groups that retain most (None: all)."""
+    shown, rest = first_rows(groups, limit)
+    total = groups.total_bytes
+    with_parts = any(row.parts for row in groups)
+    rows = [
+        Row(
+            (
+                size_text(one.retained_bytes),
+                share_text(one.retained_bytes, total),
+                size_text(one.bytes),
+                f"{one.count:,}",
+                one.name,
+                *([_parts_text(one.parts)] if with_parts else []),
+            )
+        )
+        for one in shown
+    ]
+    if rest:
+        rows.append(Row(("", "", "", "", f"... {len(rest):,} more", *[""] * with_parts)))
+    columns = [
+        Column("Retained"),
+        Column("Share"),
+        Column("Size"),
+        Column("Objects"),
+        Column(GROUPS[groups.by], "left"),
+    ]
+    if with_parts:
+        columns.append(Column("Lines" if groups.by == "type" else "Types", "left"))
+    title = f"Retained by {groups.by}: of {size_text(total)} in {groups.total_count:,} objects"
+    return Table(title, tuple(columns), tuple(rows))
+
+
+def _parts_text(parts: tuple[RetainedPart, ...]) -> str:
+    named = [f"{part.name} {part.count:,}" for part in parts[:PARTS_SHOWN]]
+    if more := len(parts) - len(named):
+        named.append(f"{more:,} more")
+    return ", ".join(named)
+
+
+def dominators_table(tree: DominatorTree, limit: int | None) -> Table:
+    """The first *limit* rows (None: all), indented by depth."""
+    shown, rest = first_rows(tree, limit)
+    rows = []
+    for one in shown:
+        words = [one.edge] if one.edge else []
+        words.append(one.description)
+        if one.count == 1 and one.type_name not in one.description and one.address:
+            words.append(f"({one.type_name})")
+        if one.site:
+            words.append(f"allocated at {one.site}")
+        rows.append(
+            Row(
+                (
+                    size_text(one.retained_bytes),
+                    share_text(one.retained_bytes, tree.total_bytes),
+                    f"{one.retained_count:,}",
+                    size_text(one.bytes),
+                    "  " * one.depth + "  ".join(words),
+                )
+            )
+        )
+    if rest:
+        rows.append(Row(("", "", "", "", f"... {len(rest):,} more")))
+    columns = (
+        Column("Retained"),
+        Column("Share"),
+        Column("Objects"),
+        Column("Size"),
+        Column("Object", "left"),
+    )
+    return Table(tree.title, columns, tuple(rows))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import _thread
 import gc
 import os
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -145,9 +146,8 @@ class Helper:
     def _work(self) -> None:
         try:
             self.native = _thread.get_native_id()
-            import signal
-
-            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            if hasattr(signal, "pthread_sigmask"):
+                signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             due = time.monotonic() + self.pace.wait
             while True:
                 if self.checkpoints:

@@ -16,19 +16,22 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memscope import naming, noise
-from memscope.heap_nodes import GONE, OWN_FOLDER, NodeNames, full_name
+from memscope.heap_nodes import GONE, OWN_FOLDER, NodeNames, class_name, full_name, is_class
 from memscope.heap_paths import Path, make_path
 from memscope.leak_report import Aged, Grown, Leak, LeakReport, Moment, NotALeak, Site
 from memscope.piles import GARBAGE, IN_C, Kindred, Pile, find_piles, grows
-from memscope.process_memory import ProcessMemory, explain
+from memscope.process import ProcessMemory, explain
 from memscope.report import size_text
 from memscope.sources import Sources, source_line
-from memscope.verdicts import ADVICE, Scene, callable_class, judge
+from memscope.verdicts import ADVICE, Scene, callable_class, is_a, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from memscope._memscope import Graph, History, Join, Survivors
+
+Line = tuple[str, float, "int | None", "Mapping[str, tuple[int, int]]", "Mapping[str, int]"]
+"""Of a moment: label, seconds, RSS, (objects, bytes) by class, strays by class."""
 
 __all__ = ["aged", "analyse", "nearest_site"]
 
@@ -40,10 +43,13 @@ WEAK_CONTAINERS = frozenset(
     ["_weakrefset.WeakSet", "weakref.WeakKeyDictionary", "weakref.WeakValueDictionary"]
 )
 MAPPINGS = frozenset(["dict", "defaultdict", "OrderedDict", "Counter"])
+BUFFERS = frozenset(["bytearray", "BytesIO", "StringIO", "array", "ndarray"])
 CONTAINERS = MAPPINGS | {"list", "set", "deque", "frozenset", "tuple"}
 LEAST_OF_ONE = 10
+LEAST_OF_PROGRAM = 2
 LEAST_BYTES_OF_ONE = 64 * 1024
-"""Objects, or bytes, that a single round must leave behind to be worth a report."""
+"""Objects, those of the program's own classes, or bytes, that a single round must leave behind
+to be worth a report."""
 
 NAMES_CACHED = 4096
 NAME_BYTES = 160
@@ -59,13 +65,13 @@ MOST_TYPES = 20
 def analyse(
     history: History,
     join: Join | None,
-    lines: Sequence[tuple[str, float, int | None, Mapping[str, tuple[int, int]]]],
+    lines: Sequence[Line],
     *,
     title: str,
     before: Mapping[str, Any],
     now: Mapping[str, Any],
     collects: bool,
-    epochs: Sequence[int],
+    epochs: tuple[int, ...],
 ) -> LeakReport:
     """The report on *history*, whose moments are *lines*: label, seconds, RSS, classes.
 
@@ -91,7 +97,7 @@ def analyse(
                 sum(size for _, size in totals.values()),
                 rss,
             )
-            for label, seconds, rss, totals in lines
+            for label, seconds, rss, totals, _ in lines
         ),
         types=tuple(grown[:MOST_TYPES]),
         memory=analysis.memory(),
@@ -101,20 +107,23 @@ def analyse(
     )
 
 
-def aged(history: History, join: Join | None, old: Sequence[bool]) -> list[Aged]:
+def aged(
+    history: History, join: Join | None, epochs: tuple[int, ...], old: Sequence[bool]
+) -> list[Aged]:
     """Objects by class and line, of which ``old[moment of birth]`` is true."""
     types = history.graph.types()
     sources = Sources()
     rows: dict[tuple[int, Site | None], list[int]] = {}
     survivors = history.survivors()
     for pile in range(len(survivors)):
-        for number, _, _, count, size, _, example, born in survivors.groups(pile, join):
+        for row in survivors.groups(pile, join, epochs):
+            number, traceback, _, count, size, _, example, born = row
             some = sum(new for moment, new in enumerate(born, 1) if old[moment])
             if some:
-                site = None if join is None else nearest_site(join.places(example), sources)
-                row = rows.setdefault((number, site), [0, 0])
-                row[0] += some
-                row[1] += size * some // count
+                places = join.places(example) if join is not None and traceback else []
+                total = rows.setdefault((number, nearest_site(places, sources)), [0, 0])
+                total[0] += some
+                total[1] += size * some // count
     found = [
         Aged(full_name(*types[number][:2]), count, size, site)
         for (number, site), (count, size) in rows.items()
@@ -138,19 +147,61 @@ class Found(NamedTuple):
     holder: int
     way: tuple[int, ...]
     """From the root to the holder."""
+    is_own: bool
+    """The root is the program's: its module, or a variable of its."""
+    is_namespace: bool = False
+    """The holder is the dict of a module or a class, which leads to half the program."""
+
+    alike: int = 1
+    """Holders that it stands for."""
+
+    def with_bytes(self, more: int) -> Found:
+        total = self.leak.retained_bytes + more
+        return self._replace(leak=replace(self.leak, retained_bytes=total))
 
 
 def _told_once(found: Sequence[Found]) -> list[Found]:
-    """Without what lies inside another leak, which is a part of that, and with threads once."""
+    """Without what lies inside another leak, which is a part of that; threads once.
+
+    What is larger than the other is a story of its own, unless it is many: if each of the
+    objects that pile up grows as well, it is they that should not be there.
+    """
     kept: list[Found] = []
     for one in sorted(found, key=lambda one: (not one.way, len(one.way))):
         for index, outer in enumerate(kept):
-            if outer.holder in one.way[:-1] or one.leak.kind == outer.leak.kind == "thread":
-                total = outer.leak.retained_bytes + one.leak.retained_bytes
-                kept[index] = outer._replace(leak=replace(outer.leak, retained_bytes=total))
+            inside = not outer.is_namespace and outer.holder in one.way[:-1]
+            threads = one.leak.kind == outer.leak.kind == "thread"
+            smaller = outer.leak.retained_bytes >= one.leak.retained_bytes
+            if threads or (inside and (smaller or one.alike > 1)):
+                kept[index] = outer.with_bytes(one.leak.retained_bytes)
                 break
         else:
             kept.append(one)
+    return kept
+
+
+def _accounted(found: Sequence[Found]) -> list[Found]:
+    """Without what libraries keep book of about the objects of a leak of the program's own.
+
+    Told by the number of objects in each round: if a registry of the standard library got
+    as many as a list of the program's, they are the same story.
+    """
+    kept = [one for one in found if one.is_own]
+    for one in found:
+        same = next(
+            (
+                index
+                for index, other in enumerate(kept)
+                if not one.is_own and other.is_own and other.leak.per_round == one.leak.per_round
+            ),
+            None,
+        )
+        if one.is_own:
+            continue
+        if same is None:
+            kept.append(one)
+        else:
+            kept[same] = kept[same].with_bytes(one.leak.retained_bytes)
     return kept
 
 
@@ -169,18 +220,19 @@ class Analysis:
         self,
         history: History,
         join: Join | None,
-        lines: Sequence[tuple[str, float, int | None, Mapping[str, tuple[int, int]]]],
+        lines: Sequence[Line],
         before: Mapping[str, Any],
         now: Mapping[str, Any],
         collects: bool,
-        epochs: Sequence[int],
+        epochs: tuple[int, ...],
     ) -> None:
         self.epochs = epochs
         self.history = history
         self.graph: Graph = history.graph
         self.join = join
-        self.totals = [totals for *_, totals in lines]
-        self.resident = [rss for _, _, rss, _ in lines]
+        self.totals = [line[3] for line in lines]
+        self.strays = [line[4] for line in lines]
+        self.resident = [line[2] for line in lines]
         self.rounds = len(lines) - 1
         self.before, self.now, self.collects = before, now, collects
         self.sources = Sources()
@@ -191,7 +243,7 @@ class Analysis:
         """What leaks, largest first, and what only looks so."""
         found: list[Found] = []
         others: list[NotALeak] = []
-        piles = find_piles(self.graph, self.history, self.survivors, self.join)
+        piles, seen = find_piles(self.graph, self.history, self.survivors, self.join, self.epochs)
         for pile in piles[: 4 * MOST_LEAKS]:
             main = pile.main()
             if main is None or not self._adds_up(pile, main):
@@ -200,56 +252,104 @@ class Analysis:
             if isinstance(judged, NotALeak):
                 others.append(judged)
             else:
-                found.append(Found(judged, pile.holder, pile.way))
-        found += self._growers({pile.holder for pile in piles}, others)
-        leaks = [one.leak for one in _told_once(found)] + self._strays()
+                found.append(
+                    Found(
+                        judged,
+                        pile.holder,
+                        pile.way,
+                        self._is_own(judged),
+                        self._is_namespace(pile.way),
+                        pile.alike,
+                    )
+                )
+        found += self._growers(seen, others)
+        leaks = [one.leak for one in _accounted(_told_once(found))]
+        leaks = self._with_strays(leaks)
         leaks.sort(key=lambda leak: (-self._weight(leak), leak.holder, leak.type_name))
-        native = self._native(leaks)
-        return [*leaks[:MOST_LEAKS], *native], others
+        return [*leaks[:MOST_LEAKS], *self._native(leaks)], others
+
+    def _is_own(self, leak: Leak) -> bool:
+        """Whether the leak begins in the program: in its module, or a variable of its."""
+        root = leak.path.steps[0] if leak.path is not None and leak.path.steps else None
+        if root is None or leak.holder == "C code":
+            return False
+        return root.type_name != "module" or not self._foreign(root.description)
+
+    def _foreign(self, description: str) -> str:
+        """The name of a module that is not the program's; "" of one that is, or of no module."""
+        if not description.startswith("module "):
+            return ""
+        name = description.removeprefix("module ")
+        if name == "__main__":
+            return ""
+        module = dict.get(sys.modules, name)
+        space = naming.globals_of(module) if type(module) is types.ModuleType else {}
+        filename = space.get("__file__")
+        own = type(filename) is str and self.sources.is_mine(filename)
+        return "" if own else name
+
+    def _is_namespace(self, way: Sequence[int]) -> bool:
+        return (
+            len(way) > 1
+            and self._class_of(way[-1]) == "dict"
+            and (self._class_of(way[-2]) in ("module", "type"))
+        )
 
     def _weight(self, leak: Leak) -> float:
         """Bytes; of what a library keeps book of beside the program, a part."""
-        root = leak.path.steps[0] if leak.path is not None and leak.path.steps else None
-        own = True
-        if root is not None and root.type_name == "module":
-            module = sys.modules.get(root.description.removeprefix("module "))
-            filename = getattr(module, "__file__", None)
-            own = isinstance(filename, str) and self.sources.is_mine(filename)
-        elif root is None or "C code" in leak.holder:
-            own = False
-        return leak.retained_bytes * (1.0 if own else 0.25)
+        return leak.retained_bytes * (1.0 if self._is_own(leak) else 0.25)
 
     def _adds_up(self, pile: Pile, main: Kindred) -> bool:
         """Whether what is new came on top of the old, not in its place."""
-        if self.rounds < 2:
-            # Of one round there is no telling a leak from what is made once.
-            return main.count >= LEAST_OF_ONE or main.below >= LEAST_BYTES_OF_ONE
         if pile.root == GARBAGE:
             return True
-        if pile.holder >= self.graph.holders and pile.alike == 1:
-            _, rises, references, _ = self.history.node(pile.holder)
-            if rises * 2 >= self.rounds and references * 2 >= pile.entries:
-                return True
-            if main.entries and self._is_container(pile.holder):
+        if self.rounds < 2:
+            # Of one round there is no telling a leak from what is made once.
+            least = LEAST_OF_PROGRAM if main.is_program else LEAST_OF_ONE
+            if main.count < least and main.below < LEAST_BYTES_OF_ONE:
                 return False
+        if pile.alike == 1 and 2 * main.entries >= main.count and self._is_container(pile.holder):
+            return self._has_risen(pile.holder, pile.entries)
         counts = [totals.get(main.name, (0, 0))[0] for totals in self.totals]
         added = [max(after - before, 0) for before, after in pairwise(counts)]
         return grows(added) and 2 * (counts[-1] - counts[0]) >= sum(main.born)
+
+    def _has_risen(self, node: int, entries: int) -> bool:
+        """Whether a container has more than ever, by half of its new *entries* at least, and
+        had so again and again, up to the end."""
+        _, rises, references, _ = self.history.node(node)
+        risen, step = self.history.rise(node)
+        if 2 * references < entries or references <= 0:
+            return False
+        if self.rounds < 3:
+            return rises == self.rounds
+        steady = 2 * step * rises >= references or rises == self.rounds
+        return 2 * rises >= self.rounds and risen >= self.rounds - 1 and steady
 
     def _judge(self, pile: Pile, main: Kindred) -> Leak | NotALeak:
         entries = self.survivors.members(pile.index, True, SAMPLES)
         members = self.survivors.members(pile.index, False, 4 * SAMPLES)
         way = self.survivors.way(main.example)
         holder_way = list(pile.way)
+        replaced = (
+            pile.alike == 1
+            and len(way) > len(holder_way) + 1
+            and self._is_container(pile.holder)
+            and self.history.node(pile.holder)[2] <= 0
+        )
+        if replaced:
+            # "module app -> items", not the namespace in which the name is.
+            holder_way.append(way[len(holder_way)])
         names = NodeNames(self.graph, {*way, *holder_way, *entries, *members})
         path = make_path(self.graph, names, way) if pile.root != GARBAGE else None
         place = make_path(self.graph, names, holder_way) if holder_way else None
         holder = self._place(pile, main, place)
-        label = noise.label_of(holder) or self._own_label(names, holder_way, main)
+        foreign = self._foreign(names.describe(holder_way[0])) if holder_way else ""
+        label = noise.label_of(holder, foreign) or self._own_label(names, holder_way, main)
         if label:
             return NotALeak(holder, label, main.count, pile.bytes)
         steps = [self._step(names, node) for node in holder_way]
-        site = self._site(main)
+        site = self._site_of_pile(pile, main)
         bound = self._bound(names, holder_way, steps, self._adders(site, steps))
         if bound:
             return NotALeak(holder, f"bounded: {bound}", main.count, pile.bytes)
@@ -265,10 +365,11 @@ class Analysis:
             names.object(main.example),
             type(names.object(main.example)) if names.object(main.example) is not GONE else None,
             [obj for node in members if (obj := names.object(node)) is not GONE],
+            replaced,
             self._facts(),
         )
         verdict = judge(scene)
-        site = self._site(main)
+        site = self._site_of_pile(pile, main)
         return Leak(
             verdict.kind,
             verdict.sentence,
@@ -302,12 +403,15 @@ class Analysis:
     def _own_label(self, names: NodeNames, way: Sequence[int], main: Kindred | None) -> str:
         """What it is that grows, if its class or its owner's says so."""
         classes = [names.type_name(node) for node in way]
-        if any(name.startswith("memscope.") for name in classes):
+        if any(name.startswith("memscope.") for name in classes) or (
+            main is not None and main.module.startswith("memscope.")
+        ):
             return "memscope itself"
         if classes[-2:] == ["sqlite3.Connection", "list"]:
             return "cursors that a connection of sqlite3 knows, pruned every 200"
         weak = main is not None and main.full in ("weakref.ReferenceType", "weakref.KeyedRef")
-        if weak and any(name in WEAK_CONTAINERS for name in classes[-3:]):
+        of_class = not way or (classes[-1] == "dict" and classes[-2:-1] == ["type"])
+        if weak and (of_class or any(name in WEAK_CONTAINERS for name in classes[-3:])):
             return "weak references, which keep nothing alive"
         return ""
 
@@ -349,22 +453,22 @@ class Analysis:
         found = []
         for step in steps[:4]:
             space = naming.globals_of(step) if type(step) is types.ModuleType else None
-            if space is None and isinstance(step, dict):
+            if space is None and is_a(step, dict):
                 space = step
-            for value in list(space.values()) if space else ():
+            for value in list(dict.values(space)) if space is not None else ():
                 if type(value) is types.FunctionType:
                     found.append(value)
-                elif isinstance(value, type):
+                elif is_class(value):
                     found += [
                         member
                         for member in list(naming.namespace_of(value).values())
                         if type(member) is types.FunctionType
                     ]
         for step in steps:
-            if step is GONE or isinstance(step, str):
+            if step is GONE or type(step) is str:
                 continue
             for base in naming.mro_of(type(step)):
-                if base.__module__ != "builtins":
+                if class_name(base)[0] != "builtins":
                     found += [
                         member
                         for member in list(naming.namespace_of(base).values())
@@ -382,12 +486,19 @@ class Analysis:
         if self.join is None:
             return None
         sites: dict[Site, int] = {}
-        for count, example in main.tracebacks.values():
-            site = nearest_site(self.join.places(example), self.sources)
-            if site is None:
-                continue
-            sites[site] = sites.get(site, 0) + count
+        for traceback, (count, example) in main.tracebacks.items():
+            site = nearest_site(self.join.places(example), self.sources) if traceback else None
+            if site is not None:
+                sites[site] = sites.get(site, 0) + count
         return max(sites, key=lambda site: sites[site], default=None)
+
+    def _site_of_pile(self, pile: Pile, main: Kindred) -> Site | None:
+        """The same; of objects that came from a free list, from where nobody knows, the line
+        that allocated what is in them."""
+        kinds = sorted(pile.kinds.values(), key=lambda kind: -kind.below)
+        others = [kind for kind in kinds if kind is not main and 2 * kind.count >= main.count]
+        sites = (self._site(kind) for kind in (main, *others))
+        return next((site for site in sites if site is not None), None)
 
     def _called_by(self, pile: Pile, main: Kindred) -> Kindred:
         """Of a library's wrapper functions, the program's objects that they call."""
@@ -423,12 +534,10 @@ class Analysis:
 
     # -- containers whose elements are not new
 
-    def _growers(self, seen: set[int], others: list[NotALeak]) -> list[Found]:
+    def _growers(self, seen: Mapping[int, int], others: list[NotALeak]) -> list[Found]:
         """Containers that grow by what was there before: shared, small or interned objects."""
-        if self.rounds < 2:
-            return []
-        rows = self.history.growers(self.rounds)
-        found = [row for row in rows if row[0] not in seen and self._is_telling(row)][:MOST_LEAKS]
+        rows = self.history.growers(max(self.rounds - 1, 1))
+        found = [row for row in rows if self._is_telling(row, seen.get(row[0], 0))][:MOST_LEAKS]
         leaks = []
         for node, _, references, size in found:
             way = self.graph.paths_to_root([node], 1)
@@ -436,7 +545,8 @@ class Analysis:
                 continue
             names = NodeNames(self.graph, way[0])
             place = make_path(self.graph, names, way[0])
-            label = noise.label_of(place.place) or self._own_label(names, way[0], None)
+            foreign = self._foreign(names.describe(way[0][0]))
+            label = noise.label_of(place.place, foreign) or self._own_label(names, way[0], None)
             steps = [self._step(names, one) for one in way[0]]
             bound = "" if label else self._bound(names, way[0], steps, ())
             if label or bound:
@@ -466,28 +576,60 @@ class Analysis:
                 holder_type=names.type_name(node),
                 evidence=verdict.evidence,
             )
-            leaks.append(Found(leak, node, tuple(way[0])))
+            leaks.append(Found(leak, node, tuple(way[0]), self._is_own(leak)))
         return leaks
 
-    def _is_telling(self, row: tuple[int, int, int, int]) -> bool:
+    def _is_telling(self, row: tuple[int, int, int, int], entries: int) -> bool:
+        """Whether the growth of an object says something; *entries*: new ones it has."""
         node, _, references, size = row
-        module, qualname, *_ = self.types[self.graph.node(node)[1]]
-        if module not in (None, "", "builtins", "collections", "array", "_io"):
+        name = self._class_of(node)
+        if name not in CONTAINERS and name not in BUFFERS:
             return False
-        if qualname in ("type", "function", "module", "frame", "generator", "coroutine", "code"):
-            return False
-        return references >= self.rounds or (references == 0 and size >= 1024 * self.rounds)
+        if references > 0:
+            own = references // 2 if name in MAPPINGS else references
+            least = self.rounds if self.rounds > 1 else LEAST_OF_ONE
+            return own >= least and 4 * entries < own and self._has_risen(node, own)
+        _, step = self.history.rise(node)
+        return size >= max(1024 * self.rounds, 4096) and 4 * step * self.rounds >= size
 
     # -- objects that only C code has
+
+    def _with_strays(self, leaks: Sequence[Leak]) -> list[Leak]:
+        """The leaks, and objects that only C code has.
+
+        Objects written in C need not tell the collector of all that they have (the base of
+        an array, the name of a task).  Strays that are no more in any round than the objects
+        of a leak are taken for what those have.
+        """
+        told = list(leaks)
+        for stray in self._strays():
+            owner = next(
+                (
+                    index
+                    for index, leak in enumerate(told)
+                    if leak.kind != "c-reference"
+                    and len(leak.per_round) == len(stray.per_round)
+                    and all(
+                        2 * mine >= theirs
+                        for mine, theirs in zip(leak.per_round, stray.per_round, strict=True)
+                    )
+                ),
+                None,
+            )
+            if owner is None:
+                told.append(stray)
+            else:
+                more = told[owner].retained_bytes + stray.retained_bytes
+                told[owner] = replace(told[owner], retained_bytes=more)
+        return told
 
     def _strays(self) -> list[Leak]:
         """Objects of classes the collector does not track, to which nothing leads."""
         if self.join is None or self.rounds < 2:
             return []
         groups: dict[tuple[int, Site | None], list[tuple[int, int]]] = {}
-        epochs = self.epochs
         for number, row, size, epoch in self.join.strays():
-            moment = bisect_right(epochs, epoch)
+            moment = bisect_right(self.epochs, epoch)
             if moment > 0:
                 site = nearest_site(self.join.places_of_row(row), self.sources)
                 groups.setdefault((number, site), []).append((min(moment, self.rounds), size))
@@ -498,7 +640,12 @@ class Analysis:
                 born[moment - 1] += 1
             total = sum(size for _, size in members)
             short = self.types[number][1] == "str" and total < NAME_BYTES * len(members)
+            name = full_name(*self.types[number][:2])
+            counts = [strays.get(name, 0) for strays in self.strays]
+            added = [max(after - before, 0) for before, after in pairwise(counts)]
             if not grows(born) or min(born) == 0 or (short and len(members) <= NAMES_CACHED):
+                continue
+            if not grows(added) or 2 * sum(added) < sum(born):
                 continue
             leaks.append(
                 Leak(
@@ -506,7 +653,7 @@ class Analysis:
                     "no object refers to them, and yet they are not freed: C code has, or lost,"
                     " the references",
                     ADVICE["c-reference"],
-                    full_name(*self.types[number][:2]),
+                    name,
                     len(members),
                     total,
                     total,

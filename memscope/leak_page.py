@@ -50,7 +50,7 @@ PARTS = (
     ("libc_free", "free in the C library's heaps"),
     ("other", "code, files, stacks, mapped by native code"),
 )
-"""Parts of what is resident, as memscope.process_memory names them."""
+"""Parts of what is resident, as memscope.process names them."""
 
 CURVES = (("rss", "Resident memory of the process"), ("bytes", "Bytes of all objects"))
 

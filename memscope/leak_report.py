@@ -175,7 +175,7 @@ class LeakReport:
     """Classes whose objects became more since the baseline, most bytes first."""
     memory: Mapping[str, int | None] = field(default_factory=dict)
     """How the process's memory grew since the baseline, by kind, as
-    memscope.process_memory names them; None where the platform cannot tell."""
+    memscope.process names them; None where the platform cannot tell."""
     notes: tuple[str, ...] = ()
     """What should be known about how the report came about."""
     title: str = ""

@@ -186,7 +186,7 @@ MEMORY_NAMES = {
     "libc_free": "libc free",
     "libc_mmapped": "libc in large blocks",
 }
-"""Field of memscope.process_memory -> what it is called here."""
+"""Field of memscope.process -> what it is called here."""
 
 
 def memory_text(report: LeakReport) -> str:

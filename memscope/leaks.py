@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from memscope import _memscope
 from memscope.heap_nodes import OWN_FOLDER, full_name, thread_names
-from memscope.process_memory import resident_bytes
+from memscope.process import resident_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -234,7 +234,8 @@ class Watch:
             number > 0 and now - number >= checkpoints and times[-1] - times[number] >= seconds
             for number in range(now + 1)
         ]
-        rows = aged(self._history, self._join, old)
+        epochs = marshal.loads(self._epochs) if self._epochs else ()
+        rows = aged(self._history, self._join, epochs, old)
         if type_name is None:
             return rows
         return [
@@ -282,7 +283,13 @@ class Watch:
                 name = full_name(module, qualname)
                 before = totals.get(name, (0, 0))
                 totals[name] = (before[0] + count, before[1] + size)
-        line = marshal.dumps((label, time.monotonic() - self._began, resident_bytes(), totals))
+        types = graph.types()
+        strays: dict[str, int] = {}
+        for number, *_ in join.strays() if join is not None else ():
+            name = full_name(*types[number][:2])
+            strays[name] = strays.get(name, 0) + 1
+        seconds = time.monotonic() - self._began
+        line = marshal.dumps((label, seconds, resident_bytes(), totals, strays))
         self._log = marshal.dumps([*self._labels(), line])
 
     # -- a context manager, and a decorator
@@ -346,7 +353,7 @@ class Watch:
 
 def _process_facts() -> dict[str, Any]:
     """What the verdicts compare between baseline and end."""
-    from memscope.process_memory import process_memory
+    from memscope.process import process_memory
 
     facts: dict[str, Any] = {"memory": process_memory().to_dict()}
     atexit = sys.modules.get("atexit")

@@ -21,36 +21,26 @@ if TYPE_CHECKING:
 __all__ = ["bound_of", "label_of", "removes_again"]
 
 LABELS = (
-    (r"module (linecache|tokenize|traceback)\b", "source lines kept for tracebacks"),
-    (r"module (re|sre_\w+|_sre|re\._\w+|fnmatch|glob|_strptime)\b", "compiled patterns"),
-    (
-        r"module (sys -> (path_importer_cache|_\w+)|importlib\S*|_frozen_importlib\S*)",
-        "modules being imported",
-    ),
-    (r"module (zipimport|pkgutil|pkg_resources\S*|encodings|codecs)\b", "modules being imported"),
-    (
-        r"module (typing|abc|_abc|_py_abc|functools|collections\.abc|enum|dataclasses|inspect)\b",
-        "caches of the class machinery",
-    ),
-    (r"_abc_(data|impl|cache|negative_cache)", "caches of the class machinery"),
-    (
-        r"module (_?struct|locale|gettext|mimetypes|zoneinfo\S*|decimal|email|html\S*|string)\b",
-        "a cache of the standard library",
-    ),
-    (
-        r"module ((pdb|bdb|cProfile|profile|trace)(?![\w.])|coverage\b|_?pydevd)",
-        "a debugger or profiler",
-    ),
-    (r"module (_?pytest|pluggy|hypothesis|unittest)\b", "the test runner"),
-    (
-        r"module (debug_toolbar|werkzeug\.debug|silk|IPython|ipykernel|jedi)\b",
-        "a debugging tool",
-    ),
-    (r"module memscope\b", "memscope itself"),
-)
-"""Patterns of the place of a holder -> what it is."""
+    ("linecache tokenize traceback", "source lines kept for tracebacks"),
+    ("re fnmatch glob _strptime sre_compile sre_parse", "compiled patterns"),
+    ("importlib _frozen_importlib _frozen_importlib_external zipimport pkgutil encodings codecs",
+     "modules being imported"),
+    ("typing abc _abc _py_abc functools enum dataclasses inspect collections.abc",
+     "caches of the class machinery"),
+    ("struct _struct locale gettext mimetypes zoneinfo decimal email html string",
+     "a cache of the standard library"),
+    ("pdb bdb cProfile profile trace coverage pydevd _pydevd_bundle", "a debugger or profiler"),
+    ("_pytest pluggy pytest hypothesis unittest", "the test runner"),
+    ("debug_toolbar silk IPython ipykernel jedi werkzeug.debug", "a debugging tool"),
+    ("memscope", "memscope itself"),
+)  # fmt: skip
+"""Modules and packages, none of them the program's own -> what it is that they keep."""
 
-KNOWN = tuple((re.compile(pattern), label) for pattern, label in LABELS)
+PLACES = (
+    (re.compile(r"module sys -> (path_importer_cache|_(?!_dict__)\w+)"), "modules being imported"),
+    (re.compile(r"-> _abc_(impl|data|cache|negative_cache)\b"), "caches of the class machinery"),
+)
+"""Other places, by name."""
 
 LIMIT_NAME = re.compile(
     r"_*((max(imum)?_?(size|len|length|entries|items|count|keys|elements|records|objects|num)?)"
@@ -65,9 +55,15 @@ REMOVERS = frozenset(
 )
 
 
-def label_of(place: str) -> str:
-    """What it is that grows at *place*, a path in words, if that is known to be no leak."""
-    return next((label for pattern, label in KNOWN if pattern.search(place)), "")
+def label_of(place: str, module: str = "") -> str:
+    """What it is that grows at *place*, a path in words, if that is known to be no leak.
+
+    *module*: the root, if it is a module that is not the program's own.
+    """
+    for names, label in LABELS:
+        if any(module == name or module.startswith(f"{name}.") for name in names.split()):
+            return label
+    return next((label for pattern, label in PLACES if pattern.search(place)), "")
 
 
 def bound_of(
@@ -127,6 +123,7 @@ def _bound_in(code: types.CodeType, function: Any, size: int) -> str:
 
 def _is_limit(name: str, edge: str) -> bool:
     """Whether an attribute of that name limits what its object refers to as *edge*."""
+    name = re.sub(r"^_[A-Z]\w*?__", "", name)  # of a private attribute, without its class
     if LIMIT_NAME.fullmatch(name):
         return True
     what = re.sub(r"\W|_", "", edge).rstrip("s").lower()

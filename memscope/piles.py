@@ -30,8 +30,8 @@ NAMED, BY_CLASS, IN_C, IMMORTAL, GARBAGE = range(5)
 MOST_PILES = 2000
 """Piles that are looked at, those of most bytes first."""
 
-MOST_MERGED = 500
-"""Piles that do not grow by themselves and may grow together."""
+MOST_MERGED = 1000
+"""Piles up to which those are looked into that do not grow by themselves: together they may."""
 
 TAIL = 3
 """Objects before the holder whose classes must agree for piles to be one."""
@@ -212,8 +212,14 @@ def _up_to_last(born: Sequence[int]) -> Sequence[int]:
 
 
 def grows_no_more(born: Sequence[int]) -> bool:
-    """Whether the later half of the rounds left at most half of what the earlier half did."""
+    """Whether the later half of the rounds left at most half of what the earlier half did.
+
+    A burst in the first round and then a constant rate is no such fall.
+    """
     half = len(born) // 2
+    later = born[1:]
+    if len(later) > 1 and 5 * min(later) >= 4 * max(later) > 0:
+        return False
     return half > 0 and sum(born[-half:]) * 2 <= sum(born[:half])
 
 
@@ -222,32 +228,25 @@ def find_piles(
     history: History,
     survivors: Survivors,
     join: Join | None,
-) -> list[Pile]:
-    """The piles that grow, those of most bytes first."""
+    epochs: tuple[int, ...],
+) -> tuple[list[Pile], dict[int, int]]:
+    """The piles that grow, those of most bytes first; and of every pile that was looked at,
+    growing or not, the holder and how many objects it got directly."""
     types = graph.types()
     piles: list[Pile] = []
-    still: list[Pile] = []
+    seen: dict[int, int] = {}
     for index, row in enumerate(survivors.piles(MOST_PILES)):
         pile = Pile(index, *row)
-        if pile.holder >= 0 and (pile.holder < graph.holders):
-            pile.way = tuple(survivors.way(pile.holder))
-        if grows(pile.born):
-            piles.append(pile)
-        elif pile.holder >= 0 and len(still) < MOST_MERGED and len(pile.born) > 1:
-            still.append(pile)
-    for pile in (*piles, *still):
         if pile.holder >= 0:
+            seen[pile.holder] = pile.entries
             pile.way = tuple(survivors.way(pile.holder))
-        _fill(
-            pile,
-            [Group(*row[:7], tuple(row[7])) for row in survivors.groups(pile.index, join)],
-            types,
-        )
-    merged = _merged(graph, [*piles, *still])
-    return sorted(
-        (pile for pile in merged if grows(pile.born)),
-        key=lambda pile: -pile.bytes,
-    )
+        # Of a sum that does not grow, one class may.
+        if grows(pile.born) or (len(pile.born) > 1 and len(piles) < MOST_MERGED):
+            groups = survivors.groups(index, join, epochs)
+            _fill(pile, [Group(*group[:7], tuple(group[7])) for group in groups], types)
+            piles.append(pile)
+    growing = [pile for pile in _merged(graph, piles) if pile.main() is not None]
+    return sorted(growing, key=lambda pile: -pile.bytes), seen
 
 
 def _fill(pile: Pile, groups: Iterable[Group], types: Sequence[Any]) -> None:

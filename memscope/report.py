@@ -21,6 +21,7 @@ HEADS = {
     "function": ("function", "Function", "File"),
     "module": ("module", "Module", ""),
     "package": ("package", "Package", ""),
+    "type": ("type", "Type", ""),
 }
 """Key -> what a row is, the title of its column, the title of what stands beside it."""
 T = TypeVar("T")
@@ -133,7 +134,7 @@ class _Describer:
         name = getattr(one, "name", "")
         if self._key_type == "function":
             return [Row((*numbers, name), self._sources.shown(filename))]
-        if self._key_type in ("module", "package"):
+        if self._key_type in ("module", "package", "type"):
             return [Row((*numbers, name))]
         if self._key_type == "filename":
             return [Row((*numbers, self._sources.shown(filename)))]

@@ -8,6 +8,7 @@ nothing of.  Whatever fails here costs the report and nothing else.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -68,11 +69,15 @@ class WatchedProgram:
         self.asked = 0
 
     def begin(self) -> None:
-        # All of it before the baseline, so that nothing of ours is new after it.
+        # All of it before the baseline, so that nothing of ours is new after it; and before the
+        # program has modules of its own that could be taken for what we mean.
+        import memscope.heap
+        import memscope.leak_text
+
+        if any(name.endswith((".html", ".htm")) for name in self.reports):
+            import memscope.leak_page
         self._at_end()
         if self.signal is not None:
-            import signal
-
             signal.signal(self.signal, self._signalled)
         os.register_at_fork(
             before=self.helper.pause,
@@ -111,11 +116,8 @@ class WatchedProgram:
     def _in_child(self) -> None:
         """A forked process is not the program that was to be watched."""
         self.helper.forget()
-        if self.signal is not None:
-            import signal
-
-            if signal.getsignal(self.signal) == self._signalled:
-                signal.signal(self.signal, signal.SIG_DFL)
+        if self.signal is not None and signal.getsignal(self.signal) == self._signalled:
+            signal.signal(self.signal, signal.SIG_DFL)
 
     # -- checkpoints and reports
 

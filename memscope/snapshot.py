@@ -119,8 +119,10 @@ class Snapshot(BlockTable):
         *key_type* is "lineno", "filename", "traceback", "function", "module" or
         "package" (the installed distribution).  A block belongs to its newest
         frame; with *cumulative*, to every place its traceback passes through,
-        once each however deep the recursion.  Raises ValueError for an unknown
-        key, and for "traceback" with *cumulative*.
+        once each however deep the recursion.  Or "type": the class of the object
+        that lies in the block, if the snapshot was taken with ``types=True``.
+        Raises ValueError for an unknown key, for "traceback" and "type" with
+        *cumulative*, and if types are not known.
 
         Cost: one pass over the rows in C, one object per row of the result.
         """

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memscope import naming
+from memscope.heap_nodes import is_class
 from memscope.piles import GARBAGE, IN_C
 
 if TYPE_CHECKING:
@@ -123,6 +124,8 @@ class Scene:
     main_class: type | None = None
     members: Sequence[Any] = ()
     """Some of all the new objects in the pile."""
+    replaced: bool = False
+    """The holder has as much as before, but something else: with all that came before in it."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What else was measured: "atexit", "collector", "threads"."""
 
@@ -140,6 +143,13 @@ class Scene:
     def holder_class(self) -> str:
         name: str = type.__dict__["__qualname__"].__get__(type(self.holder))
         return name
+
+    def mostly(self, test: Callable[[Any], object]) -> Any:
+        """One for which the test holds: the sample, or an entry if it does for most; else None."""
+        if self.sample is not None and test(self.sample):
+            return self.sample
+        found = [entry for entry in self.entries if test(entry)]
+        return found[0] if 2 * len(found) > len(self.entries) else None
 
     def on_the_way(self, *classes: type) -> Any:
         """The last object on the way of one of *classes*; None if there is none."""
@@ -167,7 +177,7 @@ def library_class(module: str, name: str) -> type | None:
     if type(found) is not types.ModuleType:
         return None
     cls = dict.get(naming.globals_of(found), name)
-    return cls if isinstance(cls, type) else None
+    return cls if is_class(cls) else None
 
 
 def _is_of(obj: Any, *places: tuple[str, str]) -> bool:
@@ -197,9 +207,7 @@ def _cycle(scene: Scene) -> Verdict | None:
 
 def _logging(scene: Scene) -> Verdict | None:
     handler, logger = ("logging", "Filterer"), ("logging", "PlaceHolder")
-    if _is_of(scene.sample, handler, logger) or any(
-        _is_of(entry, handler, logger) for entry in scene.entries
-    ):
+    if scene.mostly(lambda one: _is_of(one, handler, logger)) is not None:
         what = "loggers" if _is_of(scene.sample, ("logging", "Logger"), logger) else "handlers"
         return Verdict(
             "logging-handler",
@@ -218,11 +226,9 @@ def _logging(scene: Scene) -> Verdict | None:
 def _weakref_callback(scene: Scene) -> Verdict | None:
     if any(_is_weak_mapping(step) for step in scene.steps):
         return None
-    some = [*scene.entries, scene.sample]
-    if any(
-        is_a(one, ReferenceType) and naming.namespace_of(ReferenceType)["__callback__"].__get__(one)
-        for one in some
-    ) or any(step is finalize_registry() for step in scene.steps):
+    callback = naming.namespace_of(ReferenceType)["__callback__"].__get__
+    some = scene.mostly(lambda one: is_a(one, ReferenceType) and callback(one) is not None)
+    if some is not None or any(step is finalize_registry() for step in scene.steps):
         return Verdict(
             "weakref-callback",
             "weak references with a callback pile up, and keep what the callback refers to",
@@ -255,8 +261,8 @@ def _queue(scene: Scene) -> Verdict | None:
 
 def _task(scene: Scene) -> Verdict | None:
     tasks = (("_asyncio", "Task"), ("_asyncio", "Future"), ("asyncio.tasks", "_PyTask"))
-    some = [*scene.entries, scene.sample]
-    if any(_is_of(one, *tasks) or type(one) is types.CoroutineType for one in some):
+    some = scene.mostly(lambda one: _is_of(one, *tasks) or type(one) is types.CoroutineType)
+    if some is not None:
         return Verdict(
             "asyncio-task",
             "asyncio tasks are started faster than they end, or are kept when they are done",
@@ -272,10 +278,12 @@ def _task(scene: Scene) -> Verdict | None:
 
 
 def _thread(scene: Scene) -> Verdict | None:
-    some = [*scene.entries, scene.sample]
+    thread = ("threading", "Thread")
     # A running thread's first frame calls a bound method that only C holds.
-    some += [one.__self__ for one in some if type(one) is types.MethodType]
-    if any(_is_of(one, ("threading", "Thread")) for one in some):
+    some = scene.mostly(
+        lambda one: _is_of(one.__self__ if type(one) is types.MethodType else one, thread)
+    )
+    if some is not None:
         more = scene.facts.get("threads", 0)
         running = f"{more:,} more threads are running" if more else "the threads have ended"
         sentence = (
@@ -324,7 +332,7 @@ def _is_closed(obj: Any) -> bool:
 
 
 def _generator(scene: Scene) -> Verdict | None:
-    if any(is_a(one, *SUSPENDED) for one in (scene.sample, *scene.entries)):
+    if scene.mostly(lambda one: is_a(one, *SUSPENDED)) is not None:
         return Verdict(
             "suspended-generator",
             "generators are left suspended, and keep their variables",
@@ -335,7 +343,7 @@ def _generator(scene: Scene) -> Verdict | None:
 
 def _exception(scene: Scene) -> Verdict | None:
     kept = (BaseException, types.TracebackType, types.FrameType)
-    one = next((one for one in (scene.sample, *scene.entries) if is_a(one, *kept)), None)
+    one = scene.mostly(lambda one: is_a(one, *kept))
     if one is None:
         one = next((step for step in scene.steps if is_a(step, *kept)), None)
     if one is None:
@@ -521,6 +529,12 @@ def _held_by_c(scene: Scene) -> Verdict | None:
 
 def _container(scene: Scene) -> Verdict:
     holder = scene.holder
+    if scene.replaced:
+        return Verdict(
+            "growing-container",
+            f"what {scene.place} refers to is replaced by something larger again and again",
+            (f"{scene.place} keeps what it had before, and more, {scene.when}",),
+        )
     if is_a(holder, dict) and not _has_objects_for_keys(scene):
         weak = any(_is_weak_mapping(step) for step in scene.steps[-3:])
         seen = [f"{scene.place} got new keys {scene.when}, and lost none"]
@@ -563,8 +577,8 @@ def _has_objects_for_keys(scene: Scene) -> bool:
 RULES: tuple[Callable[[Scene], Verdict | None], ...] = (
     _cycle,
     _logging,
-    _weakref_callback,
     _thread_local,
+    _weakref_callback,
     _queue,
     _task,
     _thread,

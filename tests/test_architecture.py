@@ -7,9 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path, PurePosixPath
 
 import pytest
+
+import memscope
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "src" / "_memscope"
@@ -56,7 +59,7 @@ ROWS = [
     {"_memscope"},
     {"files", "naming", "sources", "table", "traces"},
     {"dot", "filters", "pickles", "report"},
-    {"page_drawings", "page_style", "process_memory"},
+    {"page_drawings", "page_style", "process"},
     {"leak_page"},
     {"picture_nodes"},
     {"picture_dot", "picture_text"},
@@ -67,7 +70,7 @@ ROWS = [
     {"objgraph", "tracing", "tracemalloc"},
     {"heap_report"},
     {"heap_nodes", "heap_rows"},
-    {"heap_drawing", "heap_paths"},
+    {"heap_drawing", "heap_paths", "heap_retained"},
     {"heap_pictures"},
     {"heap"},
     {"leak_text"},
@@ -194,6 +197,13 @@ def own_imports(file: str) -> set[str]:
 
 def test_every_module_is_in_a_row() -> None:
     assert {file.removesuffix(".py") for file in PY_FILES} | {"_memscope"} == set().union(*ROWS)
+
+
+def test_no_name_of_the_package_is_also_a_module_of_it() -> None:
+    """Importing the module anywhere would put it in the name's place."""
+    modules = {file.removesuffix(".py") for file in PY_FILES}
+    shared = modules & set(memscope.__all__)
+    assert all(isinstance(getattr(memscope, name), types.ModuleType) for name in shared)
 
 
 @pytest.mark.parametrize("file", PY_FILES)

@@ -382,6 +382,27 @@ def test_the_machines_own_sitecustomize(tmp_path: Path) -> None:
     same(plain, ours)
 
 
+def test_modules_that_are_named_as_ours_are(tmp_path: Path) -> None:
+    folder = tmp_path / "program"
+    names = ("json", "textwrap", "dataclasses", "inspect", "html")
+    (folder / "html").mkdir(parents=True)
+    for name in names:
+        path = folder / (f"{name}.py" if name != "html" else "html/__init__.py")
+        path.write_text("print(__name__, __file__)\n")
+    program = "".join(f"import {name}\nprint({name}.__file__)\n" for name in names)
+    (folder / "program.py").write_text(program)
+    # python -m would take the modules of the folder for Python's own, so it is started like
+    # the memscope script.
+    (tmp_path / "memscope").write_text("from memscope.cli import main\nraise SystemExit(main())")
+    for words in (["program.py"], ["-m", "program"], ["-c", program]):
+        plain = end(start(folder, *words))
+        options = ("-q", "-f", "-o", "r.html", "-o", "r.json", "-o", "r.txt", "--heap", "r.heap")
+        ours = end(start(folder, str(tmp_path / "memscope"), "run", *options, *words))
+        assert plain.stdout.count(str(folder).encode()) == 2 * len(names)
+        same(plain, ours)
+        assert "<html" in (folder / "r.html").read_text()
+
+
 # -- the report
 
 LEAKY = """

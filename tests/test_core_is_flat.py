@@ -139,6 +139,7 @@ CALLS: dict[str, Callable[[], object]] = {
     "Columns.address out of range": lambda: raises(lambda: columns().address(99), IndexError),
     "Columns.row_epoch": lambda: columns().row_epoch(0),
     "Columns.traces": lambda: columns().traces(),
+    "Columns.types": lambda: columns().types(),
     "Columns.filenames": lambda: columns().filenames(),
     "Columns.group": lambda: all_keys("group"),
     "Columns.group by label": lambda: columns().group("label", labels=[0, 1, 0, 1]),
@@ -350,6 +351,13 @@ def take_join() -> None:
     _memscope.stop()
 
 
+def tell_types() -> None:
+    taken = _memscope.Join(graph(), columns())
+    assert taken.columns.types() is None
+    taken.tell_types()
+    assert taken.columns.filter(FILTERS[:1]).types()
+
+
 def no_node(name: str) -> None:
     raises(lambda: getattr(join(), name)(1 << 31), IndexError)
 
@@ -361,7 +369,6 @@ JOIN_CALLS: dict[str, Callable[[], object]] = {
     "Join.take": take_join,
     "Join.take when off": lambda: _memscope.Join.take(keep=True),
     "Join.take of nonsense": lambda: raises(lambda: _memscope.Join.take(hide=5)),  # type: ignore[arg-type]
-    "Join.take in a cycle": lambda: vars(Thing()).update(join=_memscope.Join.take(keep=True)),
     "Join.graph": lambda: join().graph,
     "Join.columns": lambda: join().columns,
     "Join.rows": lambda: join().rows[0],
@@ -370,6 +377,8 @@ JOIN_CALLS: dict[str, Callable[[], object]] = {
     "Join.traceback_id": lambda: no_node("traceback_id"),
     "Join.traceback": lambda: no_node("traceback"),
     "Join.epoch": lambda: no_node("epoch"),
+    "Join.tell_types": tell_types,
+    "Join.tell_types twice": lambda: (join().tell_types(), join().columns.types()),
     "Join.sites": lambda: (join().sites([0, 1]), raises(lambda: join().sites(5))),
     "Join.site_column": lambda: join().site_column(),
     "Join.places": lambda: (join().places(0), no_node("places")),
@@ -434,6 +443,8 @@ HISTORY_CALLS: dict[str, Callable[[], object]] = {
     ],
     "History.node": lambda: [history().node(node) for node in range(40)],
     "History.node out of range": lambda: raises(lambda: history().node(1 << 40), IndexError),
+    "History.rise": lambda: [history().rise(node) for node in range(40)],
+    "History.rise out of range": lambda: raises(lambda: history().rise(1 << 40), IndexError),
     "History.growers": lambda: history().growers(1),
     "History.growers of nonsense": lambda: raises(lambda: history().growers("x")),
     "History.survivors": lambda: history().survivors([1, 2]),
@@ -462,12 +473,57 @@ HISTORY_CALLS: dict[str, Callable[[], object]] = {
     "Survivors.way": lambda: survivors().way(39),
     "Survivors.way of no node": lambda: raises(lambda: survivors().way(1 << 31), IndexError),
 }
+
+
+@functools.cache
+def tree() -> Any:
+    return graph().dominators()
+
+
+DOMINATORS_CALLS: dict[str, Callable[[], object]] = {
+    "Graph.dominators": lambda: graph().dominators(),
+    "Dominators": lambda: raises(_memscope.Dominators),
+    "Dominators.graph": lambda: tree().graph,
+    "Dominators.nbytes": lambda: tree().nbytes,
+    "Dominators.idom": lambda: (tree().idom(9), raises(lambda: tree().idom(-3), IndexError)),
+    "Dominators.retained": lambda: tree().retained(-1),
+    "Dominators.retained_count": lambda: tree().retained_count(-2),
+    "Dominators.dominates": lambda: tree().dominates(-1, 9),
+    "Dominators.children": lambda: tree().children(-1),
+    "Dominators.children_by_type": lambda: (
+        tree().children_by_type(-1),
+        raises(lambda: tree().children_by_type("x")),
+    ),
+    "Dominators.top": lambda: tree().top(5),
+    "Dominators.retained_of": lambda: (
+        tree().retained_of([1, 2]),
+        raises(lambda: tree().retained_of(["x"])),
+    ),
+    "Dominators.by_type": lambda: tree().by_type(range(len(tree().graph.types()))),
+    "Dominators.by_type with nonsense": lambda: [
+        raises(lambda bad=bad: tree().by_type(bad), TypeError, ValueError, IndexError)  # type: ignore[misc]
+        for bad in ([], 5, [1 << 30] * len(tree().graph.types()))
+    ],
+    "Dominators.by_site": lambda: [
+        tree().by_site(join(), key) for key in ("lineno", "filename", "function")
+    ],
+    "Dominators.by_site with nonsense": lambda: [
+        raises(lambda bad=bad: tree().by_site(*bad))  # type: ignore[misc]
+        for bad in ((), (join(), "colour"), (graph(),))
+    ],
+    "Dominators.by_holder": lambda: tree().by_holder(),
+}
 COUNTING_CALLS: dict[str, Callable[[], object]] = {
     "edge_names": lambda: _memscope.edge_names(HELD, HELD[0]),
     "referents": lambda: _memscope.referents(HELD),
     "size_of": lambda: _memscope.size_of(HELD),
     "layout_verified": _memscope.layout_verified,
     "pymalloc_memory": _memscope.pymalloc_memory,
+    "pymalloc_memory while tracing": lambda: (
+        _memscope.start(),
+        _memscope.pymalloc_memory(),
+        _memscope.stop(),
+    ),
     "libc_memory": _memscope.libc_memory,
     "gc_types": lambda: _memscope.gc_types(sizes=True),
     "gc_types of a list": lambda: _memscope.gc_types(HELD),
@@ -484,7 +540,7 @@ COUNTING_CALLS: dict[str, Callable[[], object]] = {
     "ids_added": lambda: _memscope.ids_added(b"12345678" * 3, b"12345678"),
     "ids_added of nonsense": lambda: raises(lambda: _memscope.ids_added(b"123", b"")),
 }
-CALLS |= GRAPH_CALLS | JOIN_CALLS | HISTORY_CALLS | COUNTING_CALLS
+CALLS |= GRAPH_CALLS | JOIN_CALLS | DOMINATORS_CALLS | HISTORY_CALLS | COUNTING_CALLS
 
 # Called differently on purpose, or no function of their own.
 NOT_CALLED = {"RawFrame", "RawTrace", "GroupKey"}
@@ -494,7 +550,7 @@ def public_names() -> set[str]:
     names = {name for name in dir(_memscope) if not name.startswith("_")}
     for kind in (
         *(_memscope.Columns, _memscope.Graph, _memscope.Join),
-        *(_memscope.History, _memscope.Survivors),
+        *(_memscope.History, _memscope.Survivors, _memscope.Dominators),
     ):
         names |= {f"{kind.__name__}.{name}" for name in dir(kind) if not name.startswith("_")}
     return names - NOT_CALLED
@@ -527,6 +583,7 @@ def test_no_leak(name: str) -> None:
     _memscope.stop()
     call = CALLS[name]
     rounds = 8 if name.startswith(("Graph", "Join", "History")) else 20  # a graph takes its time
+    rounds = 8 if name.startswith(("Graph", "Join", "Dominators")) else 20  # a graph takes its time
     for _ in range(3):
         call()
     growth: list[tuple[int, ...]] = []

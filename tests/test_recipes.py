@@ -34,7 +34,8 @@ SAYS = {
         r"large_documents\n.*\n +symptom +it was large once",
     ],
     "leak_detector": [
-        r"PriceRequest.*held by module examples\.leaks\.price_alerts -> feed -> \._listeners",
+        r"240 PriceRequest, \+",
+        r"held by +module examples\.leaks\.price_alerts -> feed -> \._listeners",
         r"written: shop\.dot shop\.html",
         r"the decorator: 60 PriceRequest",
     ],

@@ -27,7 +27,7 @@ def rows_of(night: int, first: int, count: int) -> list[Row]:
 
 
 def size_of(night: int) -> int:
-    return min(10_000 + 10_000 * night, 300_000)
+    return min(10_000 + 20_000 * night, 400_000)
 
 
 def import_night(night: int) -> None:

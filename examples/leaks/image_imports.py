@@ -12,7 +12,7 @@ import resource
 from examples.leaks._expected import Expected
 
 PREVIEWS = 20
-SIZE = 40 * 1024  # more than Python's own allocator takes, less than is mapped by itself
+SIZE = 100 * 1024  # more than Python's own allocator takes, less than is mapped by itself
 
 _nights = itertools.count(1)
 _fixed_nights = itertools.count(1)
@@ -20,7 +20,7 @@ _previews: list[bytearray] = []
 
 
 def images_of(night: int) -> int:
-    return min(100 + 50 * night, 1500)
+    return min(100 + 100 * night, 2000)
 
 
 def decode(number: int) -> bytearray:

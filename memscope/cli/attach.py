@@ -312,12 +312,18 @@ def _listen(line: socket.socket, options: argparse.Namespace) -> dict[str, Any]:
             message = _message(text)
             if "report" in message or "error" in message:
                 return message
-            if message.get("event") == "begun" and not options.quiet:
-                say(
-                    f"watching process {options.pid} for {options.duration:g} seconds;"
-                    " Ctrl-C ends it early"
-                )
+            if not options.quiet:
+                _tell(message, options)
     return {"error": "it does not stop talking"}
+
+
+def _tell(message: dict[str, Any], options: argparse.Namespace) -> None:
+    if message.get("event") == "begun":
+        say(
+            f"watching process {options.pid} for {options.duration:g} seconds; Ctrl-C ends it early"
+        )
+    elif sys.stderr.isatty() and isinstance(seconds := message.get("seconds"), float):
+        say(f"checkpoint after {seconds:.1f} of {options.duration:g} seconds")
 
 
 def _message(text: bytes) -> dict[str, Any]:

@@ -123,6 +123,7 @@ def run(options: argparse.Namespace) -> int:
         check_free(options.heap, options.force)
     settings = {
         "root": os.path.dirname(os.path.dirname(os.path.abspath(memscope.__file__))),
+        "folder": _folder(program),
         "pythonpath": os.environ.get("PYTHONPATH"),
         "outputs": [name if name == "-" else os.path.abspath(name) for name in options.output],
         "heap": None if options.heap is None else os.path.abspath(options.heap),
@@ -239,6 +240,16 @@ def _interpreter_options() -> list[str]:
 def is_module_option(word: str) -> bool:
     """Whether *word* ends with the interpreter's -m: "-m", "-um", but not "-Wm"."""
     return word.startswith("-") and word.endswith("m") and not set(word[1:-1]) & set("-WXc")
+
+
+def _folder(program: list[str]) -> str | None:
+    """Where the interpreter looks first for the program's modules; None: nowhere of its own."""
+    if sys.flags.safe_path:
+        return None
+    if program[0].startswith("-"):
+        return os.getcwd()
+    path = os.path.realpath(program[0])
+    return path if os.path.isdir(path) else os.path.dirname(path)
 
 
 def _title(program: list[str]) -> str:

@@ -29,6 +29,7 @@ def _begin() -> None:
         os.environ.pop("PYTHONPATH", None)
     else:
         os.environ["PYTHONPATH"] = settings["pythonpath"]
+    loaded = set(sys.modules)
     # Only for the package itself, which imports nothing: whatever else lies in that folder
     # must not come before the standard library.
     sys.path.insert(0, settings["root"])
@@ -39,6 +40,14 @@ def _begin() -> None:
     from memscope import session
 
     session.begin(settings)
+    # What we have loaded must not come before a module that the program has of the same name.
+    own = settings["folder"]
+    for name in set(sys.modules) - loaded if own else ():
+        path = os.path.join(own, name.partition(".")[0])
+        if not name.startswith("memscope") and (
+            os.path.isdir(path) or os.path.isfile(f"{path}.py")
+        ):
+            del sys.modules[name]
 
 
 try:

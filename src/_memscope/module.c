@@ -1,6 +1,7 @@
 /* memscope._memscope: what Python can ask of the C core.  A table of contents;
  * the functions are in bind/. */
 #include "bind/bind.h"
+#include "bind/graph_dominators.h"
 #include "bind/graph_join.h"
 
 PyDoc_STRVAR(module_doc,
@@ -18,6 +19,7 @@ static const struct {
     {offsetof(struct module_state, join_type), &graph_join_spec},
     {offsetof(struct module_state, history_type), &history_spec},
     {offsetof(struct module_state, survivors_type), &survivors_spec},
+    {offsetof(struct module_state, dominators_type), &graph_dominators_spec},
 };
 
 #define TYPE_COUNT (sizeof type_specs / sizeof type_specs[0])

@@ -7,7 +7,7 @@ import gc
 
 from _support import m, skip
 
-from memscope.process_memory import ProcessMemory, explain, process_memory
+from memscope.process import ProcessMemory, explain, process_memory
 
 MIB = 1 << 20
 

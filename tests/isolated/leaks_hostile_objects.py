@@ -19,8 +19,10 @@ def hostile(name: str) -> Any:
     return method
 
 
-NAMES = """__repr__ __str__ __len__ __sizeof__ __bool__ __iter__ __getattr__ __eq__ __hash__
-    __call__ __getitem__ __contains__ __index__ __dir__ __format__ __get__ __next__ __lt__""".split()
+NAMES = """__repr__ __str__ __len__ __sizeof__ __bool__ __iter__ __getattr__ __eq__
+    __hash__
+    __call__ __getitem__ __contains__ __index__ __dir__ __format__ __get__ __next__
+    __lt__""".split()
 
 
 class Meta(type):

@@ -15,7 +15,7 @@ try:
     def work():
         kept.extend([object()] for _ in range(30))
     report = memscope.diagnose(work, rounds=3, nframe=0)
-    assert [leak.count for leak in report.leaks] == [90], report
+    assert [80 <= leak.count <= 90 for leak in report.leaks] == [True], report
     str(report)
 except ImportError as refused:
     print(refused)

@@ -2,7 +2,7 @@
 
 import sys
 
-from _support import m, quick_start, skip
+from _support import DEBUG, m, quick_start, skip
 
 try:
     if sys.version_info >= (3, 13):
@@ -19,7 +19,11 @@ other = interpreters.create()
 assert isinstance(m.pymalloc_memory(), tuple), "nothing has to be moved to ask"
 quick_start()
 told = m.pymalloc_memory()
-assert isinstance(told, str) and "other interpreters" in told, told
+if DEBUG and sys.version_info >= (3, 12):
+    # With CPython's debug hooks it looks below them, whatever is above: nothing to move again.
+    assert isinstance(told, tuple) or "other interpreters" in told, told
+else:
+    assert isinstance(told, str) and "other interpreters" in told, told
 code = (
     "from memscope import _memscope as m; told = m.pymalloc_memory();"
     "assert isinstance(told, str) and 'main' in told, told"

@@ -11,6 +11,7 @@ struct module_state {
     PyTypeObject *graph_type;
     PyTypeObject *history_type, *survivors_type;
     PyTypeObject *join_type;
+    PyTypeObject *dominators_type;
     int layout_is_tried, layout_is_right;       /* layout_is_verified */
     PyMemAllocatorEx obj_allocator;             /* process_remember_pymalloc; zero: not seen */
     int obj_allocator_is_malloc;

@@ -1,5 +1,6 @@
 #include "bind/columns.h"
 
+#include "base/mem.h"
 #include "bind/bind.h"
 #include "bind/raw_traces.h"
 #include "file/dump.h"
@@ -18,6 +19,8 @@ columns_wrap(PyTypeObject *type, struct snapshot *snapshot)
     self->snapshot = snapshot;
     self->summary = NULL;
     self->objects = NULL;
+    self->type = NULL;
+    self->type_names = NULL;
     return (PyObject *)self;
 }
 
@@ -32,6 +35,8 @@ columns_dealloc(PyObject *object)
 {
     Columns *self = (Columns *)object;
     PyTypeObject *type = Py_TYPE(self);
+    mem_free(self->type);
+    Py_XDECREF(self->type_names);
     objects_free(self->objects);
     summary_free(self->summary);
     snapshot_free(self->snapshot);
@@ -382,6 +387,7 @@ get_nbytes(PyObject *object, void *Py_UNUSED(closure))
 {
     Columns *self = (Columns *)object;
     size_t derived = self->summary != NULL ? summary_bytes(self->summary) : 0;
+    derived += self->type != NULL ? self->snapshot->count * sizeof *self->type : 0;
     return PyLong_FromSize_t(snapshot_bytes(self->snapshot) + derived);
 }
 
@@ -407,6 +413,7 @@ static PyMethodDef columns_methods[] = {
     {"address", address, METH_O, address_doc},
     {"row_epoch", row_epoch, METH_O, row_epoch_doc},
     {"traces", traces, METH_NOARGS, traces_doc},
+    {"types", columns_types, METH_NOARGS, columns_types_doc},
     {"filenames", filenames, METH_NOARGS, filenames_doc},
     {"group", (PyCFunction)(void (*)(void))columns_group, METH_VARARGS | METH_KEYWORDS,
      columns_group_doc},

@@ -1,6 +1,6 @@
 /* The Columns type: a snapshot, and what is worked out from it, as a Python
- * object.  columns.c has the type, columns_group.c and columns_filter.c its
- * larger methods. */
+ * object.  columns.c has the type, columns_group.c, columns_filter.c and
+ * columns_types.c its larger methods. */
 #ifndef MEMSCOPE_COLUMNS_H
 #define MEMSCOPE_COLUMNS_H
 
@@ -17,6 +17,9 @@ typedef struct {
     struct snapshot *snapshot;  /* owned */
     struct summary *summary;    /* owned; NULL until needed */
     struct objects *objects;    /* owned; NULL until needed */
+    uint32_t *type;             /* owned; by row: number in type_names, or one above all:
+                                   no object begins there; NULL if not known */
+    PyObject *type_names;       /* owned; tuple of (module or None, qualified name), or NULL */
 } Columns;
 
 /* New object that takes over `snapshot`, also when it fails.  NULL, of which
@@ -30,6 +33,16 @@ struct objects *columns_borrow_objects(Columns *self);
 PyObject *columns_group(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *columns_compare(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *columns_filter(PyObject *self, PyObject *args, PyObject *kwargs);
+/* Tells a table the classes; takes over both also when it fails.  If they are known,
+ * nothing happens.  -1 if one is NULL. */
+int columns_set_types(Columns *self, uint32_t *type, PyObject *names);
+
+/* The classes of a table whose rows were filtered out of `from`, if that knows them.  0, or -1
+ * with an exception. */
+int columns_copy_types(Columns *self, const Columns *from);
+PyObject *columns_types(PyObject *self, PyObject *ignored);
+extern const char columns_types_doc[];
+
 extern const char columns_group_doc[], columns_compare_doc[], columns_filter_doc[];
 
 #endif

@@ -147,6 +147,9 @@ columns_filter(PyObject *object, PyObject *args, PyObject *kwargs)
         kept = filter_apply(self->snapshot, summary, parsed, count, &range);
     Py_END_ALLOW_THREADS
     result = columns_wrap(Py_TYPE(self), kept);
+    if (result != NULL && columns_copy_types((Columns *)result, self) < 0) {
+        Py_CLEAR(result);
+    }
 done:
     mem_free(parsed);
     Py_DECREF(specs);

@@ -173,7 +173,8 @@ types(PyObject *object, PyObject *Py_UNUSED(ignored))
     PyObject *list = PyList_New((Py_ssize_t)graph->type_count);
     for (uint32_t i = 0; list != NULL && i < graph->type_count; i++) {
         const struct graph_type *type = &graph->types[i];
-        PyObject *module = type->module != 0 ? new_text(graph, type->module) : Py_NewRef(Py_None);
+        PyObject *module =
+            type->module != 0 ? new_text(graph, type->module) : Py_NewRef(Py_None);
         PyObject *row = Py_BuildValue("NNNIK", module, new_text(graph, type->qualname),
                                       new_text(graph, type->name), type->count,
                                       (unsigned long long)type->bytes);
@@ -423,6 +424,7 @@ static PyMethodDef methods[] = {
      graph_paths_to_root_doc},
     {"merged_paths", WITH_KEYWORDS(graph_merged_paths), METH_VARARGS | METH_KEYWORDS,
      graph_merged_paths_doc},
+    {"dominators", graph_dominators, METH_NOARGS, graph_dominators_doc},
     {"reachable", WITH_KEYWORDS(graph_reachable), METH_VARARGS | METH_KEYWORDS,
      graph_reachable_doc},
     {0},

@@ -70,6 +70,10 @@ PyObject *graph_reachable(PyObject *self, PyObject *args, PyObject *kwargs);
 extern const char graph_chain_doc[], graph_paths_to_root_doc[], graph_merged_paths_doc[],
     graph_reachable_doc[];
 
+/* graph_dominators.c */
+PyObject *graph_dominators(PyObject *self, PyObject *ignored);
+extern const char graph_dominators_doc[];
+
 /* graph_growth.c */
 PyObject *graph_grown(PyObject *self, PyObject *args);
 extern const char graph_grown_doc[];

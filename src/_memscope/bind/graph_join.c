@@ -443,6 +443,55 @@ sites(PyObject *object, PyObject *nodes_arg)
     return list;
 }
 
+PyDoc_STRVAR(tell_types_doc,
+"tell_types($self, /)\n"
+"--\n"
+"\n"
+"Let the table know which class of object each block has, for its types(); it then needs\n"
+"the graph no more.  4 bytes for each row.");
+
+/* New tuple of (module or None, qualified name) of each class. */
+static PyObject *
+new_type_names(const struct graph *graph)
+{
+    PyObject *names = PyTuple_New((Py_ssize_t)graph->type_count);
+    for (uint32_t i = 0; names != NULL && i < graph->type_count; i++) {
+        const struct graph_type *type = &graph->types[i];
+        PyObject *module =
+            type->module != 0 ? graph_new_text(&graph->texts, type->module) : Py_NewRef(Py_None);
+        PyObject *name = Py_BuildValue("NN", module, graph_new_text(&graph->texts, type->qualname));
+        if (name == NULL) {
+            Py_CLEAR(names);
+            break;
+        }
+        PyTuple_SET_ITEM(names, (Py_ssize_t)i, name);
+    }
+    return names;
+}
+
+static PyObject *
+tell_types(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    Join *self = (Join *)object;
+    const struct graph *graph = self->graph->graph;
+    size_t rows = self->columns->snapshot->count;
+    uint32_t *type = mem_malloc(rows + 1, sizeof *type);
+    if (type == NULL) {
+        return PyErr_NoMemory();
+    }
+    memset(type, 0xff, rows * sizeof *type);
+    /* Of several objects in one block, which is rare, the one with the lowest number. */
+    for (uint32_t node = graph->count; node-- > graph->holder_count;) {
+        if (self->row[node] != GRAPH_JOIN_NONE) {
+            type[self->row[node]] = graph_type_of(graph, node);
+        }
+    }
+    if (columns_set_types(self->columns, type, new_type_names(graph)) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 /* -- the type -------------------------------------------------------------------------- */
 
 static int
@@ -668,6 +717,7 @@ static PyMethodDef methods[] = {
     {"traceback_id", traceback_id, METH_O, traceback_id_doc},
     {"traceback", traceback, METH_O, traceback_doc},
     {"epoch", epoch, METH_O, epoch_doc},
+    {"tell_types", tell_types, METH_NOARGS, tell_types_doc},
     {"sites", sites, METH_O, sites_doc},
     {0},
 };

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import memscope
-from memscope import _memscope, process_memory
-from memscope.process_memory import MIB, MemoryChange, ProcessMemory, explain
+from memscope import _memscope, process
+from memscope.process import MIB, MemoryChange, ProcessMemory, explain
 
 NAMES = list(ProcessMemory().to_dict())
 SIZES = st.none() | st.integers(0, 1 << 40)
@@ -38,7 +38,7 @@ def kind(newer: ProcessMemory, python: float = 0) -> str | None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_this_process() -> None:
-    memory = process_memory.process_memory()
+    memory = process.process_memory()
     page = {line.split(":")[0]: line for line in Path("/proc/self/status").read_text().splitlines()}
     rss = int(page["VmRSS"].split()[1]) * 1024
     assert memory.rss is not None
@@ -53,7 +53,7 @@ def test_what_is_traced_is_there_while_tracing() -> None:
     memscope.start()
     try:
         block = bytearray(MIB)
-        traced = process_memory.process_memory().traced
+        traced = process.process_memory().traced
     finally:
         memscope.stop()
     assert traced is not None
@@ -65,8 +65,8 @@ def test_a_figure_nobody_tells_is_none_and_the_reason_is_noted(
 ) -> None:
     monkeypatch.setattr(_memscope, "pymalloc_memory", lambda: "not here")
     monkeypatch.setattr(_memscope, "libc_memory", lambda: "nor here")
-    monkeypatch.setattr(process_memory, "_system", lambda: {"peak_rss": 5 * MIB})
-    memory = process_memory.process_memory()
+    monkeypatch.setattr(process, "_system", lambda: {"peak_rss": 5 * MIB})
+    memory = process.process_memory()
     assert (memory.rss, memory.arenas_total, memory.libc_free, memory.other) == (None,) * 4
     assert len(memory.notes) == 3
     assert "not here" in str(memory) and "nor here" in str(memory)
@@ -78,7 +78,7 @@ def test_no_proc(monkeypatch: pytest.MonkeyPatch) -> None:
         raise FileNotFoundError
 
     monkeypatch.setattr("builtins.open", missing)
-    found = process_memory._system()
+    found = process._system()
     assert set(found) == {"peak_rss"}
 
 
@@ -87,7 +87,7 @@ def test_a_kernel_that_tells_less(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     status.write_bytes(b"Name:\tx\xff:y\nVmRSS:\t  12 kB\nRssAnon:\nodd line\n")
     real = open
     monkeypatch.setattr("builtins.open", lambda _path, mode: real(status, mode))
-    found = process_memory._system()
+    found = process._system()
     assert found == {"rss": 12 * 1024, "peak_rss": None, "anonymous": None, "files": None}
 
 
