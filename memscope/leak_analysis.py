@@ -186,6 +186,10 @@ def _accounted(found: Sequence[Found]) -> list[Found]:
     Told by the number of objects in each round: if a registry of the standard library got
     as many as a list of the program's, they are the same story.
     """
+    # Garbage is in no library's books.
+    found = [
+        one._replace(is_own=True) if one.leak.kind == "uncollected-cycle" else one for one in found
+    ]
     kept = [one for one in found if one.is_own]
     for one in found:
         same = next(
