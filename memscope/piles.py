@@ -159,7 +159,8 @@ class Pile:
         own = [kind for kind in entries if kind.is_program]
         if own and not entry.is_program:
             best = max(own, key=lambda kind: (kind.below, kind.name))
-            if best.below * 4 >= entry.below or entry.is_wrapper:
+            # Of garbage nothing is behind anything, and data is in no cycle.
+            if best.below * 4 >= entry.below or entry.is_wrapper or self.root == GARBAGE:
                 entry = best
         if entry.is_wrapper:
             # Of a tuple of (time, Session) one says that it is a Session.
