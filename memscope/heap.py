@@ -29,7 +29,7 @@ from memscope.heap_nodes import (
     is_class,
     thread_names,
 )
-from memscope.heap_paths import Path, Paths, make_path
+from memscope.heap_paths import Path, Paths, Step, make_path
 from memscope.heap_rows import (
     ContainerGrowth,
     HeapDiff,
@@ -356,8 +356,10 @@ class HeapSnapshot:
 
     def _node(self, obj: object) -> tuple[int, dict[int, object]]:
         """The node of an object or a row; and the object, by node."""
-        [node], known = self._nodes([obj] if type(obj) is not ObjectRows else list(obj[:1]))
-        return node, known
+        nodes, known = self._nodes([obj])
+        if len(nodes) != 1:
+            raise ValueError(f"one object is asked about, not {len(nodes):,} rows")
+        return nodes[0], known
 
     def _nodes(self, objects: Iterable[object]) -> tuple[list[int], dict[int, object]]:
         """Different nodes of objects and of rows; and the objects, by node."""
@@ -366,7 +368,7 @@ class HeapSnapshot:
         for obj in objects:
             if type(obj) is ObjectRows:
                 nodes.update(dict.fromkeys(obj.nodes))
-            elif type(obj) is ObjectRow or type(obj) is ContainerGrowth:
+            elif type(obj) is ObjectRow or type(obj) is ContainerGrowth or type(obj) is Step:
                 nodes[self._row(obj)] = None
             else:
                 given.append(obj)
@@ -375,7 +377,7 @@ class HeapSnapshot:
             raise ValueError(NOT_HERE if self._graph.stored else NOT_THERE)
         return [*nodes, *(node for node in known if node not in nodes)], known
 
-    def _row(self, row: ObjectRow | ContainerGrowth) -> int:
+    def _row(self, row: ObjectRow | ContainerGrowth | Step) -> int:
         graph = self._graph
         if row.node >= len(graph) or graph.node(row.node)[0] != row.address:
             raise ValueError(OTHER_SNAPSHOT)
