@@ -487,15 +487,3 @@ memscope.take_heap_snapshot().save(sys.argv[1])
     paths = {str(loaded.paths_to_root(row)) for row in loaded.find(type="Session")}
     assert "module app.cache -> _sessions -> ['k17'] -> __main__.Session" in paths
     assert len(paths) == 20
-
-
-def test_saving_is_not_in_what_is_saved(saved: Saved) -> None:
-    """Nothing is left behind by it."""
-    snapshot = take_heap_snapshot()
-    saved(snapshot)
-    gc.collect()
-    blocks = sys.getallocatedblocks()
-    for _ in range(5):
-        saved(snapshot)
-    gc.collect()
-    assert sys.getallocatedblocks() - blocks < 50

@@ -213,6 +213,62 @@ def no_numbers(name: str) -> None:
         raises(lambda bad=bad: getattr(taken, name)(bad), *NOT_A_NODE)  # type: ignore[misc]
 
 
+SAVING = {
+    "named": (type, Thing),
+    "sized": (list, dict),
+    "valued": (str, int, tuple, bytes),
+    "parted": (Thing,),
+}
+
+
+def tell(*objects: list[Any]) -> Any:
+    names, keys, more, parts = objects
+    return (
+        [type(obj).__name__ for obj in names],
+        ["key"] * len(keys),
+        ["key"] * len(more),
+        [[(HELD, "told")]] * len(parts),
+    )
+
+
+@functools.cache
+def file() -> bytes:
+    taken = take()
+    sites = bytes(4 * len(taken)), [("a.py", 1, "f")]
+    data: bytes = taken.to_bytes(tell, **SAVING, sites=sites)
+    return data
+
+
+@functools.cache
+def loaded() -> Any:
+    return _memscope.Graph.from_bytes(file())
+
+
+def to_bytes_of_nonsense() -> None:
+    bad: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+        ((5,), {}),
+        ((), {"named": 5}),
+        ((), {"sites": 5}),
+        ((), {"sites": (b"", [])}),
+        ((), {"sites": (bytes(4 * len(graph())), [5])}),
+        ((lambda *_: None,), SAVING),
+        ((lambda *lists: ([5], *lists),), SAVING),
+        ((lambda *lists: (*tell(*lists)[:3], [5] * len(lists[3])),), SAVING),
+        ((lambda *lists: (*tell(*lists)[:3], [[5]] * len(lists[3])),), SAVING),
+    ]
+    for arguments, options in bad:
+        raises(
+            lambda arguments=arguments, options=options: graph().to_bytes(*arguments, **options)  # type: ignore[misc]
+        )
+
+
+def damaged_heaps() -> None:
+    data = file()
+    for broken in (b"", data[:10], data[:-3], data[:99] + b"\xff" * 8 + data[107:]):
+        raises(lambda broken=broken: _memscope.Graph.from_bytes(broken))  # type: ignore[misc]
+    raises(lambda: _memscope.Graph.from_bytes("text"))  # type: ignore[arg-type]
+
+
 GRAPH_CALLS: dict[str, Callable[[], object]] = {
     "Graph": lambda: raises(_memscope.Graph),
     "Graph.take": take,
@@ -236,6 +292,31 @@ GRAPH_CALLS: dict[str, Callable[[], object]] = {
     "Graph.nbytes": lambda: graph().nbytes,
     "Graph.lost": lambda: graph().lost,
     "Graph.kept": lambda: graph(keep=True).kept,
+    "Graph.stored": lambda: loaded().stored,
+    "Graph.to_bytes": lambda: graph().to_bytes(),
+    "Graph.to_bytes and tell": lambda: graph().to_bytes(tell, **SAVING),
+    "Graph.to_bytes and keep": lambda: graph(keep=True).to_bytes(tell, **SAVING),
+    "Graph.to_bytes again": lambda: loaded().to_bytes(),
+    "Graph.to_bytes that raises": lambda: raises(
+        lambda: graph().to_bytes(lambda *_: raise_key_error(5), **SAVING), KeyError
+    ),
+    "Graph.to_bytes of nonsense": to_bytes_of_nonsense,
+    "Graph.from_bytes": lambda: _memscope.Graph.from_bytes(file()),
+    "Graph.from_bytes of nonsense": damaged_heaps,
+    "Graph.edge_names": lambda: [
+        loaded().edge_names(node, target)
+        for node in range(0, len(loaded()), 99)
+        for target in loaded().referents(node)[:5]
+    ],
+    "Graph.edge_names of nonsense": lambda: raises(lambda: loaded().edge_names(0, -1), IndexError),
+    "Graph.description": lambda: [
+        loaded().description(node) for node in range(0, len(loaded()), 9)
+    ],
+    "Graph.description of nonsense": lambda: raises(
+        lambda: loaded().description(1 << 40), IndexError
+    ),
+    "Graph.sites": lambda: loaded().sites(),
+    "Graph.sites of none": lambda: graph().sites(),
     "Graph.types": lambda: graph().types(),
     "Graph.node": lambda: with_node(lambda taken, node: taken.node(node)),
     "Graph.node out of range": lambda: raises(lambda: graph().node(1 << 40), IndexError),

@@ -196,7 +196,10 @@ static void
 add_getter(struct names *self, PyObject *source, const char *attribute, enum name_kind kind,
            const char *text)
 {
-    PyObject *value = PyObject_GetAttrString(source, attribute);
+    /* The interpreter's cache of attributes keeps names by their address. */
+    PyObject *name = PyUnicode_InternFromString(attribute);
+    PyObject *value = name != NULL ? PyObject_GetAttr(source, name) : NULL;
+    Py_XDECREF(name);
     if (value == NULL) {
         PyErr_Clear();
     }
