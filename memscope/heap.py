@@ -30,7 +30,7 @@ from memscope.heap_nodes import (
     shown,
     thread_names,
 )
-from memscope.heap_paths import Path, Paths, make_path
+from memscope.heap_paths import Path, Paths, Step, make_path
 from memscope.heap_retained import (
     ROOT,
     DominatorRow,
@@ -533,10 +533,12 @@ class HeapSnapshot:
 
     def _node(self, obj: object) -> tuple[int, dict[int, object]]:
         """The node of an object or a row; and the object, by node."""
-        [node], known = self._nodes([obj] if type(obj) is not ObjectRows else list(obj[:1]))
-        return node, known
+        nodes, known = self._nodes([obj])
+        if len(nodes) != 1:
+            raise ValueError(f"one object is asked about, not {len(nodes):,} rows")
+        return nodes[0], known
 
-    def _node_of_row(self, row: ObjectRow | ContainerGrowth) -> int:
+    def _node_of_row(self, row: ObjectRow | ContainerGrowth | Step) -> int:
         graph = self._graph
         if not 0 <= row.node < len(graph) or graph.node(row.node)[0] != row.address:
             raise ValueError(OTHER_SNAPSHOT)
@@ -549,7 +551,7 @@ class HeapSnapshot:
         for obj in objects:
             if type(obj) is ObjectRows:
                 nodes.update(dict.fromkeys(obj.nodes))
-            elif type(obj) is ObjectRow or type(obj) is ContainerGrowth:
+            elif type(obj) is ObjectRow or type(obj) is ContainerGrowth or type(obj) is Step:
                 nodes[self._node_of_row(obj)] = None
             else:
                 given.append(obj)

@@ -214,28 +214,60 @@ def no_numbers(name: str) -> None:
         raises(lambda bad=bad: getattr(taken, name)(bad), *NOT_A_NODE)  # type: ignore[misc]
 
 
-def tell(nodes: list[Any], objects: list[Any], keys: list[Any], edges: list[Any]) -> Any:
-    """Of every object the same; the texts of keys as they are asked for."""
-    return ["something"] * len(nodes), ["text"] * len(objects), ["key"] * len(keys), []
+SAVING = {
+    "named": (type, Thing),
+    "sized": (list, dict),
+    "valued": (str, int, tuple, bytes),
+    "parted": (Thing,),
+}
+
+
+def tell(*objects: list[Any]) -> Any:
+    names, keys, more, parts = objects
+    return (
+        [type(obj).__name__ for obj in names],
+        ["key"] * len(keys),
+        ["key"] * len(more),
+        [[(HELD, "told")]] * len(parts),
+    )
 
 
 @functools.cache
-def stored_bytes() -> bytes:
-    return _memscope.Graph.from_pairs(200, [(0, 1), (0, 2), (5, 7)], [0]).to_bytes()
+def file() -> bytes:
+    taken = take()
+    sites = bytes(4 * len(taken)), [("a.py", 1, "f")]
+    data: bytes = taken.to_bytes(tell, **SAVING, sites=sites)
+    return data
 
 
 @functools.cache
-def stored() -> Any:
-    return _memscope.Graph.from_bytes(stored_bytes())
+def loaded() -> Any:
+    return _memscope.Graph.from_bytes(file())
+
+
+def to_bytes_of_nonsense() -> None:
+    bad: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+        ((5,), {}),
+        ((), {"named": 5}),
+        ((), {"sites": 5}),
+        ((), {"sites": (b"", [])}),
+        ((), {"sites": (bytes(4 * len(graph())), [5])}),
+        ((lambda *_: None,), SAVING),
+        ((lambda *lists: ([5], *lists),), SAVING),
+        ((lambda *lists: (*tell(*lists)[:3], [5] * len(lists[3])),), SAVING),
+        ((lambda *lists: (*tell(*lists)[:3], [[5]] * len(lists[3])),), SAVING),
+    ]
+    for arguments, options in bad:
+        raises(
+            lambda arguments=arguments, options=options: graph().to_bytes(*arguments, **options)  # type: ignore[misc]
+        )
 
 
 def damaged_heaps() -> None:
-    data = stored_bytes()
-    for broken in (b"", data[:10], data[:-3], b"x" * len(data), data[:30] + bytes(8) + data[38:]):
-        try:
-            _memscope.Graph.from_bytes(broken)
-        except (ValueError, EOFError, OSError, MemoryError):
-            pass
+    data = file()
+    for broken in (b"", data[:10], data[:-3], data[:99] + b"\xff" * 8 + data[107:]):
+        raises(lambda broken=broken: _memscope.Graph.from_bytes(broken))  # type: ignore[misc]
+    raises(lambda: _memscope.Graph.from_bytes("text"))  # type: ignore[arg-type]
 
 
 GRAPH_CALLS: dict[str, Callable[[], object]] = {
@@ -261,6 +293,31 @@ GRAPH_CALLS: dict[str, Callable[[], object]] = {
     "Graph.nbytes": lambda: graph().nbytes,
     "Graph.lost": lambda: graph().lost,
     "Graph.kept": lambda: graph(keep=True).kept,
+    "Graph.stored": lambda: loaded().stored,
+    "Graph.to_bytes": lambda: graph().to_bytes(),
+    "Graph.to_bytes and tell": lambda: graph().to_bytes(tell, **SAVING),
+    "Graph.to_bytes and keep": lambda: graph(keep=True).to_bytes(tell, **SAVING),
+    "Graph.to_bytes again": lambda: loaded().to_bytes(),
+    "Graph.to_bytes that raises": lambda: raises(
+        lambda: graph().to_bytes(lambda *_: raise_key_error(5), **SAVING), KeyError
+    ),
+    "Graph.to_bytes of nonsense": to_bytes_of_nonsense,
+    "Graph.from_bytes": lambda: _memscope.Graph.from_bytes(file()),
+    "Graph.from_bytes of nonsense": damaged_heaps,
+    "Graph.edge_names": lambda: [
+        loaded().edge_names(node, target)
+        for node in range(0, len(loaded()), 99)
+        for target in loaded().referents(node)[:5]
+    ],
+    "Graph.edge_names of nonsense": lambda: raises(lambda: loaded().edge_names(0, -1), IndexError),
+    "Graph.description": lambda: [
+        loaded().description(node) for node in range(0, len(loaded()), 9)
+    ],
+    "Graph.description of nonsense": lambda: raises(
+        lambda: loaded().description(1 << 40), IndexError
+    ),
+    "Graph.sites": lambda: loaded().sites(),
+    "Graph.sites of none": lambda: graph().sites(),
     "Graph.types": lambda: graph().types(),
     "Graph.node": lambda: with_node(lambda taken, node: taken.node(node)),
     "Graph.node out of range": lambda: raises(lambda: graph().node(1 << 40), IndexError),
@@ -305,30 +362,7 @@ GRAPH_CALLS: dict[str, Callable[[], object]] = {
     "Graph.merged_paths with nonsense": lambda: no_numbers("merged_paths"),
     "Graph.reachable": lambda: with_node(lambda taken, node: taken.reachable([node])),
     "Graph.reachable with nonsense": lambda: no_numbers("reachable"),
-    "Graph.to_bytes": lambda: graph().to_bytes(tell),
-    "Graph.to_bytes of nonsense": lambda: [
-        raises(lambda bad=bad: graph().to_bytes(**bad), TypeError, ValueError)  # type: ignore[misc]
-        for bad in ({"named": 5}, {"longest": "x"}, {"sites": 5}, {"sites": (b"x", [])})
-    ],
-    "Graph.to_bytes that raises": lambda: raises(
-        lambda: graph().to_bytes(lambda *lists: raise_key_error(5)), KeyError
-    ),
-    "Graph.from_bytes": lambda: _memscope.Graph.from_bytes(stored_bytes()),
-    "Graph.from_bytes of damaged files": damaged_heaps,
-    "Graph.stored": lambda: stored().stored,
-    "Graph.sites": lambda: stored().sites(),
-    "Graph.description": lambda: [stored().description(node) for node in range(99)],
-    "Graph.description of no node": lambda: raises(
-        lambda: stored().description(1 << 31), IndexError
-    ),
-    "Graph.edge_names": lambda: [
-        stored().edge_names(node, target)
-        for node in range(99)
-        for target in stored().referents(node)[:9]
-    ],
-    "Graph.edge_names of no node": lambda: raises(
-        lambda: stored().edge_names(1 << 31, 0), IndexError
-    ),
+    "Graph.stored": lambda: loaded().stored,
     "Graph.grown": grown,
     "Graph.grown from nonsense": lambda: raises(lambda: graph().grown(5, 5)),
 }

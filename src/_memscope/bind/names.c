@@ -35,13 +35,6 @@ names_release(struct names *self)
     self->count = self->capacity = 0;
 }
 
-/* Whether there is room for what could follow. */
-static bool
-is_open(const struct names *self)
-{
-    return self->count < self->most && !self->failed;
-}
-
 /* Whether a reference to `target` is asked for.  NULL is none. */
 static bool
 is_asked(const struct names *self, const void *target)
@@ -49,10 +42,10 @@ is_asked(const struct names *self, const void *target)
     return self->only != NULL ? target == (const void *)self->only : target != NULL;
 }
 
-static void
-add(struct names *self, struct name name)
+void
+names_add(struct names *self, struct name name)
 {
-    if (!is_open(self) || !is_asked(self, name.target)) {
+    if (!names_is_open(self) || !is_asked(self, name.target)) {
         return;
     }
     if (self->count == self->capacity
@@ -67,7 +60,7 @@ add(struct names *self, struct name name)
 static void
 add_text(struct names *self, const void *target, enum name_kind kind, const char *text)
 {
-    add(self, (struct name){.kind = kind, .target = target, .text = text});
+    names_add(self, (struct name){.kind = kind, .target = target, .text = text});
 }
 
 #define ATTRIBUTE(value, text) add_text(self, (value), NAME_ATTRIBUTE, (text))
@@ -82,7 +75,7 @@ name_inline_values(struct names *self, PyObject *source)
     const struct dict_unicode_entry *keys = object_shared_keys(Py_TYPE(source), &count);
     for (Py_ssize_t i = 0; values != NULL && keys != NULL && i < count; i++) {
         if (keys[i].key != NULL) {
-            add(self, (struct name){NAME_ATTRIBUTE, values[i], .object = keys[i].key});
+            names_add(self, (struct name){NAME_ATTRIBUTE, values[i], .object = keys[i].key});
         }
     }
 }
@@ -184,105 +177,8 @@ name_members(struct names *self, PyObject *source, const struct members *members
         const struct member *member = &members->items[i];
         const void *target = *(PyObject **)((char *)source + member->offset);
         if (is_asked(self, target) && !has_text(self, target, member->name)) {
-            add(self, (struct name){NAME_SLOT, target, .object = member->name});
+            names_add(self, (struct name){NAME_SLOT, target, .object = member->name});
         }
-    }
-}
-
-/* -- containers ----------------------------------------------------------------------- */
-
-static void
-name_entries(struct names *self, PyObject *source)
-{
-    PyObject *key, *value;
-    Py_ssize_t position = 0;
-    while (is_open(self) && PyDict_Next(source, &position, &key, &value)) {
-        add(self, (struct name){NAME_KEY, value, .object = key});
-        add(self, (struct name){.kind = NAME_KEY_ITSELF, .target = key});
-    }
-}
-
-static void
-name_items(struct names *self, PyObject *const *items, Py_ssize_t count)
-{
-    for (Py_ssize_t i = 0; i < count && is_open(self); i++) {
-        add(self, (struct name){NAME_INDEX, items[i], .index = i});
-    }
-}
-
-static int
-name_element(PyObject *element, void *arg)
-{
-    struct names *self = arg;
-    add(self, (struct name){.kind = NAME_ITEM, .target = element});
-    return !is_open(self);
-}
-
-/* The class of all deques, if the class is one of them.  Another one of that name gives
- * wrong names, and no worse: what it traverses is its own. */
-static PyTypeObject *
-find_deque(PyTypeObject *type)
-{
-    PyObject *mro = type->tp_mro;
-    for (Py_ssize_t i = 0; mro != NULL && i < PyTuple_GET_SIZE(mro); i++) {
-        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(mro, i);
-        if (PyType_Check(base) && PyType_IS_GC(base)
-            && strcmp(base->tp_name, "collections.deque") == 0) {
-            return base;
-        }
-    }
-    return NULL;
-}
-
-struct deque {
-    struct names *names;
-    Py_ssize_t next;
-};
-
-static int
-name_deque_item(PyObject *item, void *arg)
-{
-    struct deque *self = arg;
-    if (self->next >= 0) {
-        add(self->names, (struct name){NAME_INDEX, item, .index = self->next});
-    }
-    self->next++;
-    return !is_open(self->names);
-}
-
-/* deque_traverse() begins with the class, where that is on the heap. */
-static void
-name_deque(struct names *self, PyObject *source, PyTypeObject *deque)
-{
-    struct deque visitor = {self, PyType_HasFeature(deque, Py_TPFLAGS_HEAPTYPE) ? -1 : 0};
-    deque->tp_traverse(source, name_deque_item, &visitor);
-}
-
-bool
-names_has_contents(PyObject *source)
-{
-    return pycompat_is_dict(source) || PyList_Check(source) || PyTuple_Check(source)
-           || PyAnySet_Check(source) || find_deque(Py_TYPE(source)) != NULL;
-}
-
-void
-names_of_contents(struct names *self, PyObject *source)
-{
-    PyTypeObject *deque;
-    if (pycompat_is_dict(source)) {
-        name_entries(self, source);
-    }
-    else if (PyList_Check(source)) {
-        name_items(self, ((PyListObject *)source)->ob_item, PyList_GET_SIZE(source));
-    }
-    else if (PyTuple_Check(source)) {
-        name_items(self, ((PyTupleObject *)source)->ob_item, PyTuple_GET_SIZE(source));
-    }
-    else if (PyAnySet_Check(source)) {
-        object_visit(source, name_element, self);
-    }
-    else if ((deque = find_deque(Py_TYPE(source))) != NULL) {
-        name_deque(self, source, deque);
     }
 }
 
@@ -291,7 +187,7 @@ names_of_contents(struct names *self, PyObject *source)
 static int
 name_local(PyObject *object, PyObject *name, void *arg)
 {
-    add(arg, (struct name){NAME_LOCAL, object, .object = name});
+    names_add(arg, (struct name){NAME_LOCAL, object, .object = name});
     return 0;
 }
 
@@ -300,7 +196,10 @@ static void
 add_getter(struct names *self, PyObject *source, const char *attribute, enum name_kind kind,
            const char *text)
 {
-    PyObject *value = PyObject_GetAttrString(source, attribute);
+    /* The interpreter's cache of attributes keeps names by their address. */
+    PyObject *name = PyUnicode_InternFromString(attribute);
+    PyObject *value = name != NULL ? PyObject_GetAttr(source, name) : NULL;
+    Py_XDECREF(name);
     if (value == NULL) {
         PyErr_Clear();
     }

@@ -43,6 +43,16 @@ struct names {
     bool failed;                /* no memory; names are missing */
 };
 
+/* Adds a name, if its reference is asked for and there is room. */
+void names_add(struct names *self, struct name name);
+
+/* Whether there is room for what could follow. */
+static inline bool
+names_is_open(const struct names *self)
+{
+    return self->count < self->most && !self->failed;
+}
+
 /* A slot of a class, or a field that a class in C declares. */
 struct member {
     Py_ssize_t offset;
