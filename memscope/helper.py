@@ -13,11 +13,11 @@ import os
 import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Helper", "Pace"]
 
@@ -135,7 +135,8 @@ class Helper:
         self.gone.acquire()
         self.native = 0
         try:
-            self.thread = _thread.start_new_thread(self._work, ())
+            with _signals_blocked():  # a new thread has them blocked if its maker has
+                self.thread = _thread.start_new_thread(self._work, ())
         except RuntimeError:  # no more threads: the report goes without checkpoints
             self.running = False
 
@@ -146,8 +147,6 @@ class Helper:
     def _work(self) -> None:
         try:
             self.native = _thread.get_native_id()
-            if hasattr(signal, "pthread_sigmask"):
-                signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             due = time.monotonic() + self.pace.wait
             while True:
                 if self.checkpoints:
@@ -170,3 +169,15 @@ class Helper:
         finally:
             self.running = False
             self.gone.release()
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

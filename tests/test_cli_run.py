@@ -571,7 +571,12 @@ def test_another_signal_or_none(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_still_writes_the_file(tmp_path: Path) -> None:
-    program = "import time\nprint('ready', flush=True)\ntime.sleep(100)"
+    program = """if True:
+        import signal, time
+        # Where the tests run in the background, their children ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        print("ready", flush=True)
+        time.sleep(100)"""
     process = start(tmp_path, "-m", "memscope", "run", "-q", "-o", "r.json", "-c", program)
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
