@@ -136,7 +136,7 @@ def nearest_site(places: Sequence[tuple[str, int, str]], sources: Sources) -> Si
     if places and places[0][0].startswith(OWN_FOLDER):
         # A block that memscope let go of, and the program got from a free list.
         return None
-    written = [place for place in places if not place[0].startswith("<")] or places
+    written = [place for place in places if not place[0].startswith(("<", OWN_FOLDER))] or places
     if not written:
         return None
     return Site(*next((one for one in written if sources.is_mine(one[0])), written[0]))
@@ -188,6 +188,10 @@ def _accounted(found: Sequence[Found]) -> list[Found]:
     Told by the number of objects in each round: if a registry of the standard library got
     as many as a list of the program's, they are the same story.
     """
+    # Garbage is in no library's books.
+    found = [
+        one._replace(is_own=True) if one.leak.kind == "uncollected-cycle" else one for one in found
+    ]
     kept = [one for one in found if one.is_own]
     for one in found:
         same = next(

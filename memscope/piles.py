@@ -159,7 +159,8 @@ class Pile:
         own = [kind for kind in entries if kind.is_program]
         if own and not entry.is_program:
             best = max(own, key=lambda kind: (kind.below, kind.name))
-            if best.below * 4 >= entry.below or entry.is_wrapper:
+            # Of garbage nothing is behind anything, and data is in no cycle.
+            if best.below * 4 >= entry.below or entry.is_wrapper or self.root == GARBAGE:
                 entry = best
         if entry.is_wrapper:
             # Of a tuple of (time, Session) one says that it is a Session.
@@ -194,7 +195,11 @@ def grows(born: Sequence[int]) -> bool:
     busy = sum(number > 0 for number in born)
     if busy == rounds == 2:
         return True
-    if busy * 2 < rounds or not any(born[-2:]) or busy < 2:
+    if busy * 2 < rounds or busy < 2:
+        return False
+    # A pause at the end that is longer than any before is the end of it.
+    pauses = [len(pause) for pause in "".join(" " if new else "-" for new in born).split(" ")]
+    if pauses[-1] > max(pauses[:-1]):
         return False
     if busy < rounds and sum(born) < 2 * rounds:
         return False

@@ -16,6 +16,7 @@ import gc
 import re
 import sys
 import types
+from _weakref import ReferenceType
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -222,14 +223,11 @@ def _logging(scene: Scene) -> Verdict | None:
 
 
 def _weakref_callback(scene: Scene) -> Verdict | None:
-    import weakref
-
     if any(_is_weak_mapping(step) for step in scene.steps):
         return None
-    callback = naming.namespace_of(weakref.ref)["__callback__"].__get__
-    if any(step is finalize_registry() for step in scene.steps) or scene.mostly(
-        lambda one: is_a(one, weakref.ref) and callback(one) is not None
-    ):
+    callback = naming.namespace_of(ReferenceType)["__callback__"].__get__
+    some = scene.mostly(lambda one: is_a(one, ReferenceType) and callback(one) is not None)
+    if some is not None or any(step is finalize_registry() for step in scene.steps):
         return Verdict(
             "weakref-callback",
             "weak references with a callback pile up, and keep what the callback refers to",
@@ -262,7 +260,8 @@ def _queue(scene: Scene) -> Verdict | None:
 
 def _task(scene: Scene) -> Verdict | None:
     tasks = (("_asyncio", "Task"), ("_asyncio", "Future"), ("asyncio.tasks", "_PyTask"))
-    if scene.mostly(lambda one: _is_of(one, *tasks) or type(one) is types.CoroutineType):
+    some = scene.mostly(lambda one: _is_of(one, *tasks) or type(one) is types.CoroutineType)
+    if some is not None:
         return Verdict(
             "asyncio-task",
             "asyncio tasks are started faster than they end, or are kept when they are done",
@@ -280,9 +279,10 @@ def _task(scene: Scene) -> Verdict | None:
 def _thread(scene: Scene) -> Verdict | None:
     thread = ("threading", "Thread")
     # A running thread's first frame calls a bound method that only C holds.
-    if scene.mostly(
+    some = scene.mostly(
         lambda one: _is_of(one.__self__ if type(one) is types.MethodType else one, thread)
-    ):
+    )
+    if some is not None:
         more = scene.facts.get("threads", 0)
         running = f"{more:,} more threads are running" if more else "the threads have ended"
         sentence = (

@@ -45,6 +45,23 @@ class Known(NamedTuple):
     rises: int
     first: tuple[int, int]
     last: tuple[int, int]
+    most: int
+    """References that it had at most."""
+    rise: tuple[int, int] = (0, 0)
+    """The last moment at which it had more than ever, and by how much."""
+
+    def at(self, moment: int, size: tuple[int, int]) -> Known:
+        """What is known of it after one more moment."""
+        references, nbytes = size
+        step = references - self.most
+        if references == self.most == 0:
+            step = nbytes - self.last[1]
+        return self._replace(
+            rises=self.rises + (step > 0),
+            rise=(moment, step) if step > 0 else self.rise,
+            most=max(self.most, references),
+            last=size,
+        )
 
 
 def objects_of(graph: _memscope.Graph) -> Iterator[tuple[int, int, Any, tuple[int, int]]]:
@@ -64,11 +81,9 @@ def carry_on(
         nodes[address] = node
         before = known.get(address)
         if before is None or before.kind != kind:
-            now[address] = Known(kind, moment, 0, size, size)
+            now[address] = Known(kind, moment, 0, size, size, size[0])
         else:
-            # More references; or as many, and more bytes: tuples compare so.
-            rises = before.rises + (size > before.last)
-            now[address] = Known(kind, before.birth, rises, before.first, size)
+            now[address] = before.at(moment, size)
     return now, nodes
 
 
@@ -84,11 +99,12 @@ def as_told(known: Known) -> tuple[int, int, int, int]:
 def check(history: _memscope.History, known: dict[int, Known], nodes: dict[int, int]) -> None:
     for address, of in known.items():
         assert history.node(nodes[address]) == as_told(of), (hex(address), of)
+        assert history.rise(nodes[address]) == of.rise
     for least in (0, 1, 2, 99):
         expected = [
             (nodes[address], of.rises, *as_told(of)[2:])
             for address, of in known.items()
-            if of.rises >= least and of.last > of.first
+            if of.rises >= max(least, 1) and of.last > of.first
         ]
         assert history.growers(least) == sorted(
             expected, key=lambda row: (-row[2], -row[3], row[0])
@@ -149,7 +165,13 @@ def test_what_shrinks_did_not_rise() -> None:
     assert (birth, rises, references) == (0, 0, -50)
     shrinking += [None] * 10
     history = history.advance(Graph.take())
-    assert told(history, shrinking)[:3] == (0, 1, -40)
+    assert told(history, shrinking)[:3] == (0, 0, -40), "it had more before"
+    shrinking += [None] * 41
+    history = history.advance(Graph.take())
+    assert told(history, shrinking)[:3] == (0, 1, 1)
+    assert history.rise(one(history.graph, shrinking)) == (3, 1)
+    shrinking.pop()
+    history = history.advance(Graph.take())
     assert one(history.graph, shrinking) not in [row[0] for row in history.growers(1)]
 
 
@@ -311,6 +333,8 @@ def test_bad_arguments() -> None:
     for node in (2, -1, 1 << 40):
         with pytest.raises(IndexError):
             history.node(node)
+        with pytest.raises(IndexError):
+            history.rise(node)
     with pytest.raises(TypeError):
         history.node("0")  # type: ignore[arg-type]
     with pytest.raises(TypeError):

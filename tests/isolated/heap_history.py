@@ -18,6 +18,23 @@ class Known(NamedTuple):
     rises: int
     first: tuple[int, int]
     last: tuple[int, int]
+    most: int
+    """References that it had at most."""
+    rise: tuple[int, int] = (0, 0)
+    """The last moment at which it had more than ever, and by how much."""
+
+    def at(self, moment: int, size: tuple[int, int]) -> "Known":
+        """What is known of it after one more moment."""
+        references, nbytes = size
+        step = references - self.most
+        if references == self.most == 0:
+            step = nbytes - self.last[1]
+        return self._replace(
+            rises=self.rises + (step > 0),
+            rise=(moment, step) if step > 0 else self.rise,
+            most=max(self.most, references),
+            last=size,
+        )
 
     def told(self) -> tuple[int, int, int, int]:
         more = (self.last[0] - self.first[0], self.last[1] - self.first[1])
@@ -67,20 +84,19 @@ for moment, (graph, history) in enumerate(zip(graphs, histories, strict=True)):
         nodes[address] = node
         before = known.get(address)
         if before is None or before.kind != kind:
-            now[address] = Known(kind, moment, 0, size, size)
+            now[address] = Known(kind, moment, 0, size, size, size[0])
         else:
-            # More references; or as many, and more bytes: tuples compare so.
-            rises = before.rises + (size > before.last)
-            now[address] = Known(kind, before.birth, rises, before.first, size)
+            now[address] = before.at(moment, size)
     known = now
     for address, one in known.items():
         assert history.node(nodes[address]) == one.told(), (hex(address), one)
+        assert history.rise(nodes[address]) == one.rise, (hex(address), one)
         births.add(one.birth)
     for least in (0, 1, 2, 3, 99):
         expected = [
             (nodes[address], *one.told()[1:])
             for address, one in known.items()
-            if one.rises >= least and one.last > one.first
+            if one.rises >= max(least, 1) and one.last > one.first
         ]
         assert history.growers(least) == sorted(
             expected, key=lambda row: (-row[2], -row[3], row[0])
