@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Helper", "Pace"]
+__all__ = ["Helper", "Pace", "Span"]
 
 FIRST, LONGEST = 0.05, 60.0
 """Seconds to the first checkpoint, and most between two."""
@@ -50,6 +50,29 @@ class Pace:
         self.count += 1
         self.planned = min(self.planned * GROWTH, LONGEST)
         self.wait = max(self.planned, (COST if self.count >= EARLY else COST_EARLY) * seconds)
+
+
+class Span:
+    """The time since the last checkpoint.
+
+    A report is judged by what each span left behind.  A last one that is over as soon as it
+    has begun left nothing, and would say that the growth has ended.
+    """
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.before = 0.0
+        """Seconds that the span before it took."""
+
+    def end(self) -> None:
+        """A checkpoint was made."""
+        now = time.monotonic()
+        self.before, self.began = now - self.began, now
+
+    @property
+    def is_short(self) -> bool:
+        """Whether a checkpoint now would come too early."""
+        return time.monotonic() - self.began < self.before / 2
 
 
 class Helper:

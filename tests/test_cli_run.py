@@ -678,6 +678,18 @@ def test_the_pace_of_checkpoints() -> None:
     assert fixed.wait == 2.0
 
 
+def test_a_span_that_is_too_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(helper.time, "monotonic", lambda: clock[0])
+    span = helper.Span()
+    assert not span.is_short
+    for now, is_short in ((10.0, True), (14.9, True), (15.0, False), (30.0, False)):
+        clock[0] = now
+        if now == 10.0:
+            span.end()
+        assert span.is_short is is_short
+
+
 def test_a_number_that_is_free(tmp_path: Path) -> None:
     (tmp_path / "r.1.json").touch()
     (tmp_path / "r.2.json").symlink_to("nowhere")
