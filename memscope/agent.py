@@ -17,6 +17,7 @@ import time
 from typing import Any
 
 import memscope
+from memscope.helper import Span
 
 __all__ = ["PROTOCOL", "serve"]
 
@@ -54,16 +55,19 @@ def _watch(line: socket.socket, options: dict[str, Any]) -> dict[str, Any]:
         )
     watcher = memscope.watch(nframe=options["nframe"], title=options["title"])
     try:
-        begun = time.monotonic()
+        begun, span = time.monotonic(), Span()
         end = begun + options["duration"]
         _send(line, {"event": "begun"})
         while not _finished(line, min(options["interval"], end - time.monotonic())):
             watcher.checkpoint()
-            _send(line, {"event": "checkpoint", "seconds": time.monotonic() - begun})
-            if time.monotonic() >= end:
+            span.end()
+            now = time.monotonic()
+            _send(line, {"event": "checkpoint", "seconds": now - begun})
+            if end - now < options["interval"] / 2:
                 break
         else:
-            watcher.checkpoint("asked to finish")
+            if not span.is_short:
+                watcher.checkpoint("asked to finish")
         return {"report": watcher.report().to_dict()}
     finally:
         watcher.stop()

@@ -13,13 +13,13 @@ import os
 import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["Helper", "Pace"]
+__all__ = ["Helper", "Pace", "Span"]
 
 FIRST, LONGEST = 0.05, 60.0
 """Seconds to the first checkpoint, and most between two."""
@@ -50,6 +50,29 @@ class Pace:
         self.count += 1
         self.planned = min(self.planned * GROWTH, LONGEST)
         self.wait = max(self.planned, (COST if self.count >= EARLY else COST_EARLY) * seconds)
+
+
+class Span:
+    """The time since the last checkpoint.
+
+    A report is judged by what each span left behind.  A last one that is over as soon as it
+    has begun left nothing, and would say that the growth has ended.
+    """
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.before = 0.0
+        """Seconds that the span before it took."""
+
+    def end(self) -> None:
+        """A checkpoint was made."""
+        now = time.monotonic()
+        self.before, self.began = now - self.began, now
+
+    @property
+    def is_short(self) -> bool:
+        """Whether a checkpoint now would come too early."""
+        return time.monotonic() - self.began < self.before / 2
 
 
 class Helper:
@@ -135,7 +158,8 @@ class Helper:
         self.gone.acquire()
         self.native = 0
         try:
-            self.thread = _thread.start_new_thread(self._work, ())
+            with _signals_blocked():  # a new thread has them blocked if its maker has
+                self.thread = _thread.start_new_thread(self._work, ())
         except RuntimeError:  # no more threads: the report goes without checkpoints
             self.running = False
 
@@ -146,8 +170,6 @@ class Helper:
     def _work(self) -> None:
         try:
             self.native = _thread.get_native_id()
-            if hasattr(signal, "pthread_sigmask"):
-                signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             due = time.monotonic() + self.pace.wait
             while True:
                 if self.checkpoints:
@@ -170,3 +192,15 @@ class Helper:
         finally:
             self.running = False
             self.gone.release()
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -16,7 +16,7 @@ from io import TextIOWrapper
 from typing import IO, TYPE_CHECKING, Any
 
 import memscope
-from memscope.helper import Helper
+from memscope.helper import Helper, Span
 from memscope.leak_report import NotALeak
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class WatchedProgram:
         self.to_stderr = not (self.reports or self.to_stdout or self.quiet)
         self.watcher: Watch | None = None
         self.helper = Helper(settings["interval"], self._checkpoint, self._asked)
+        self.span = Span()
         self.asked = 0
 
     def begin(self) -> None:
@@ -88,6 +89,7 @@ class WatchedProgram:
             self.watcher = memscope.watch(nframe=self.nframe, title=self.title)
         else:
             memscope.start(self.nframe)
+        self.span = Span()
         self.helper.begin(checkpoints=self.watcher is not None)
 
     def _at_end(self) -> None:
@@ -121,9 +123,10 @@ class WatchedProgram:
 
     # -- checkpoints and reports
 
-    def _checkpoint(self) -> None:
+    def _checkpoint(self, label: str | None = None) -> None:
         assert self.watcher is not None
-        self.watcher.checkpoint()
+        self.watcher.checkpoint(label)
+        self.span.end()
 
     def _asked(self) -> None:
         """The signal came: a report of now, in files of their own if files are asked for."""
@@ -153,7 +156,10 @@ class WatchedProgram:
             self._write(name, number, memscope.take_snapshot().save)
         report = None
         if self.watcher is not None:
-            self.watcher.checkpoint(f"signal {number}" if number else "the end")
+            if number:
+                self._checkpoint(f"signal {number}")
+            elif not self.span.is_short:
+                self._checkpoint("the end")
             report = self.watcher.report()
             if report.rounds < LEAST_SPANS:
                 report = too_short(report)

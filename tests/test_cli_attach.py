@@ -176,7 +176,15 @@ def test_to_a_file(target: Target, tmp_path: Path) -> None:
 
 @needs_remote_exec
 def test_ctrl_c_ends_it_with_a_report(target: Target) -> None:
-    process = start(str(target.pid), "--duration", "600", "--interval", "0.3")
+    process = start(
+        str(target.pid),
+        "--duration",
+        "600",
+        "--interval",
+        "0.3",
+        # Where the tests run in the background, their children ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stderr is not None
     assert "watching" in process.stderr.readline()
     time.sleep(2)

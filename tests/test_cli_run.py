@@ -571,7 +571,12 @@ def test_another_signal_or_none(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_still_writes_the_file(tmp_path: Path) -> None:
-    program = "import time\nprint('ready', flush=True)\ntime.sleep(100)"
+    program = """if True:
+        import signal, time
+        # Where the tests run in the background, their children ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        print("ready", flush=True)
+        time.sleep(100)"""
     process = start(tmp_path, "-m", "memscope", "run", "-q", "-o", "r.json", "-c", program)
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
@@ -671,6 +676,18 @@ def test_the_pace_of_checkpoints() -> None:
     fixed = helper.Pace(2.0)
     fixed.passed(100.0)
     assert fixed.wait == 2.0
+
+
+def test_a_span_that_is_too_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(helper.time, "monotonic", lambda: clock[0])
+    span = helper.Span()
+    assert not span.is_short
+    for now, is_short in ((10.0, True), (14.9, True), (15.0, False), (30.0, False)):
+        clock[0] = now
+        if now == 10.0:
+            span.end()
+        assert span.is_short is is_short
 
 
 def test_a_number_that_is_free(tmp_path: Path) -> None:

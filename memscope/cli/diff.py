@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from memscope.cli.output import CommandError, add_output, give
 from memscope.cli.saved import ALLOCATIONS, HEAP, load
 from memscope.cli.stats import add_by, check_by
+from memscope.snapshot import Snapshot
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
             f"{options.old!r} and {options.new!r} are of different kinds: two snapshots of"
             " allocations are needed, or two of the heap"
         )
-    if hasattr(new, "statistics"):
+    if isinstance(new, Snapshot):
         give(options, new.compare_to(old, options.by, options.cumulative))
     else:
         give(options, new.compare_to(old, module=options.module))
