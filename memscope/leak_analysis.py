@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memscope import naming, noise
-from memscope.heap_nodes import GONE, OWN_FOLDER, NodeNames, class_name, full_name, is_class
+from memscope.heap_nodes import GONE, OWN_FOLDER, NodeNames, full_name
 from memscope.heap_paths import Path, make_path
 from memscope.leak_report import Aged, Grown, Leak, LeakReport, Moment, NotALeak, Site
 from memscope.piles import GARBAGE, IN_C, Kindred, Pile, find_piles, grows
@@ -133,6 +133,9 @@ def aged(
 
 def nearest_site(places: Sequence[tuple[str, int, str]], sources: Sources) -> Site | None:
     """The newest line of the program's own code; else the newest that has a file; else any."""
+    if places and places[0][0].startswith(OWN_FOLDER):
+        # A block that memscope let go of, and the program got from a free list.
+        return None
     # What has no file is made by a library, unless all that called it is memscope.
     written = [place for place in places if not place[0].startswith(("<", OWN_FOLDER))] or places
     if not written:
@@ -349,7 +352,9 @@ class Analysis:
         place = make_path(self.graph, names, holder_way) if holder_way else None
         holder = self._place(pile, main, place)
         foreign = self._foreign(names.describe(holder_way[0])) if holder_way else ""
-        label = noise.label_of(holder, foreign) or self._own_label(names, holder_way, main)
+        label = self._own_label(names, holder_way, main)
+        if not label and not main.is_program:
+            label = noise.label_of(holder, foreign)
         if label:
             return NotALeak(holder, label, main.count, pile.bytes)
         steps = [self._step(names, node) for node in holder_way]
@@ -373,7 +378,7 @@ class Analysis:
             self._facts(),
         )
         verdict = judge(scene)
-        site = self._site_of_pile(pile, main)
+        site = self._site_of_pile(pile, main) or self._site_by_code(steps, scene.names)
         return Leak(
             verdict.kind,
             verdict.sentence,
@@ -450,40 +455,52 @@ class Analysis:
     def _is_container(self, node: int) -> bool:
         return self._class_of(node) in CONTAINERS
 
-    def _adders(self, site: Site | None, steps: Sequence[Any]) -> list[Any]:
-        """The functions that allocate at *site*: what else they do is told by their code."""
-        if site is None:
-            return []
-        found = []
-        for step in steps[:4]:
-            space = naming.globals_of(step) if type(step) is types.ModuleType else None
-            if space is None and is_a(step, dict):
-                space = step
-            for value in list(dict.values(space)) if space is not None else ():
-                if type(value) is types.FunctionType:
-                    found.append(value)
-                elif is_class(value):
-                    found += [
-                        member
-                        for member in list(naming.namespace_of(value).values())
-                        if type(member) is types.FunctionType
-                    ]
+    def _functions(self, steps: Sequence[Any]) -> list[types.FunctionType]:
+        """The functions of the modules and classes on the way to a holder, and of its own."""
+        found: list[types.FunctionType] = []
         for step in steps:
             if step is GONE or type(step) is str:
                 continue
-            for base in naming.mro_of(type(step)):
-                if class_name(base)[0] != "builtins":
-                    found += [
-                        member
-                        for member in list(naming.namespace_of(base).values())
-                        if type(member) is types.FunctionType
-                    ]
+            if type(step) is types.ModuleType:
+                for value in dict.values(naming.globals_of(step)):
+                    if type(value) is types.FunctionType:
+                        found.append(value)
+                    elif is_a(value, type):
+                        found += noise.methods_of_class(value)
+            elif is_a(step, type):
+                found += noise.methods_of_class(step)
+            else:
+                found += noise.methods_of_class(type(step))
+        return list(dict.fromkeys(found))
+
+    def _adders(self, site: Site | None, steps: Sequence[Any]) -> list[types.FunctionType]:
+        """The functions that allocate at *site*: what else they do is told by their code."""
+        if site is None:
+            return []
         return [
             function
-            for function in dict.fromkeys(found)
+            for function in self._functions(steps)
             if function.__code__.co_filename == site.filename
             and any(line == site.lineno for _, _, line in function.__code__.co_lines())
         ]
+
+    def _site_by_code(self, steps: Sequence[Any], edges: Sequence[str]) -> Site | None:
+        """The one line of the program that adds to the holder, read from the code.
+
+        For objects of which no allocation was seen: before CPython 3.13 it cannot be known
+        who took a tuple, list, dict or float from a free list.
+        """
+        name = noise.last_name(edges[-1]) if edges else ""
+        if not name:
+            return None
+        sites = {
+            Site(function.__code__.co_filename, line, function.__code__.co_qualname)
+            for function in self._functions(steps)
+            if name in function.__code__.co_names
+            for line in noise.handled_lines(function, name, noise.ADDERS, "STORE_SUBSCR")
+            if self.sources.is_mine(function.__code__.co_filename)
+        }
+        return sites.pop() if len(sites) == 1 else None
 
     def _site(self, main: Kindred) -> Site | None:
         """The line that allocated most of them: of the program, if it took part."""

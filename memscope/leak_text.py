@@ -32,7 +32,8 @@ MOST_ROUNDS = 12
 MOST_TYPES = 4
 MOST_LEAKS = 10
 MOST_OTHERS = 6
-SOURCE_MAX = 90
+SOURCE_MAX, NAME_MAX, HOLDER_MAX = 90, 100, 400
+"""Characters of a line of source, of the name of a class, of the place of a holder."""
 
 QUALITIES = {
     "unbounded-cache": "never evicts",
@@ -54,7 +55,7 @@ def site_text(site: Site, sources: Sources | None = None) -> str:
 
 def short_type(name: str) -> str:
     """The class as its author calls it: what stands behind the module."""
-    return printable(name.rpartition(".")[2])
+    return clip(printable(name.rpartition(".")[2]), NAME_MAX)
 
 
 def headline(leak: Leak) -> str:
@@ -68,7 +69,7 @@ def headline(leak: Leak) -> str:
         words = [short_type(leak.holder_type)] if leak.holder_type else []
         words += [QUALITIES[leak.kind]] if words and leak.kind in QUALITIES else []
         kind = f" ({', '.join(words)})" if words else ""
-        parts.append(f"held by {printable(leak.holder)}{kind}")
+        parts.append(f"held by {clip(printable(leak.holder), HOLDER_MAX)}{kind}")
     return ", ".join(parts)
 
 
@@ -96,12 +97,11 @@ def _leak_lines(leak: Leak) -> Iterator[str]:
         if leak.source:
             yield " " * (LABEL + 6) + clip(printable(leak.source), SOURCE_MAX)
     if leak.path is not None:
-        for number, line in enumerate(str(leak.path).split("\n")):
-            yield from _labelled("held by" if number == 0 else "", printable(line))
+        yield from _labelled("held by", clip(printable(str(leak.path)), 2 * HOLDER_MAX))
     if leak.also:
         yield from _labelled("with them", also_text(leak))
     for number, line in enumerate(leak.evidence):
-        yield from _labelled("evidence" if number == 0 else "", line)
+        yield from _labelled("evidence" if number == 0 else "", clip(line, 2 * HOLDER_MAX))
 
 
 def rounds_text(per_round: Sequence[int]) -> str:

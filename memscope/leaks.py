@@ -23,6 +23,7 @@ object until the report.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import marshal
 import sys
@@ -356,10 +357,6 @@ def _process_facts() -> dict[str, Any]:
     from memscope.process import process_memory
 
     facts: dict[str, Any] = {"memory": process_memory().to_dict()}
-    atexit = sys.modules.get("atexit")
-    if atexit is not None:
-        facts["atexit"] = atexit._ncallbacks()
-    threading = sys.modules.get("threading")
-    if threading is not None:
-        facts["threads"] = len(sys._current_frames())
+    facts["atexit"] = atexit._ncallbacks()
+    facts["threads"] = len(sys._current_frames())
     return facts

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 import types
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -18,14 +19,14 @@ from memscope import _memscope, naming
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["bound_of", "label_of", "removes_again"]
+__all__ = ["ADDERS", "bound_of", "handled_lines", "label_of", "last_name", "methods_of_class"]
 
 LABELS = (
     ("linecache tokenize traceback", "source lines kept for tracebacks"),
     ("re fnmatch glob _strptime sre_compile sre_parse", "compiled patterns"),
     ("importlib _frozen_importlib _frozen_importlib_external zipimport pkgutil encodings codecs",
      "modules being imported"),
-    ("typing abc _abc _py_abc functools enum dataclasses inspect collections.abc",
+    ("typing abc _abc _py_abc enum dataclasses inspect collections.abc",
      "caches of the class machinery"),
     ("struct _struct locale gettext mimetypes zoneinfo decimal email html string",
      "a cache of the standard library"),
@@ -50,9 +51,19 @@ LIMIT_NAME = re.compile(
 )
 """Names under which programs keep how many entries they allow."""
 
-REMOVERS = frozenset(
-    "pop popitem popleft clear discard remove evict expire purge prune truncate".split()
-)
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+REMOVERS = _words("pop popitem popleft clear discard remove evict expire purge prune truncate")
+"""Methods that make a container shorter."""
+
+ADDERS = _words("append appendleft add insert extend setdefault update put put_nowait push")
+"""Methods that make it longer."""
+
+NEAR = 6
+"""Instructions between a container's name and what is done with it."""
 
 
 def label_of(place: str, module: str = "") -> str:
@@ -86,38 +97,81 @@ def bound_of(
             info = functools._lru_cache_wrapper.cache_info(owner)
             maxsize = info[2]
             return f"lru_cache(maxsize={maxsize})" if maxsize is not None else ""
-    for owner in (holder, *reversed(before[-2:])):
-        for name, value in _numbers(owner):
-            if _is_limit(name, edge) and size <= value:
-                return f"{name}={value}"
-    for function in adders:
-        code = function.__code__ if type(function) is types.FunctionType else function
-        if type(code) is types.CodeType and (bound := _bound_in(code, function, size)):
+    name = last_name(edge)
+    owners = (holder, *reversed(before[-2:]))
+    functions = [*adders, *(method for owner in owners for method in methods_of_class(type(owner)))]
+    for owner in owners:
+        for limit, value in _numbers(owner):
+            if size <= value and _is_limit(limit, edge):
+                needed = {limit, name} if owner is not holder else {limit}
+                if any(needed <= set(_code_of(one).co_names) for one in functions):
+                    return f"{limit}={value}"
+    for function in functions:
+        if bound := _bound_in(function, name, size):
             return bound
     return ""
 
 
-def removes_again(code: types.CodeType) -> bool:
-    """Whether a function removes entries from something."""
-    if REMOVERS.intersection(code.co_names):
-        return True
+def methods_of_class(cls: type) -> list[types.FunctionType]:
+    """The functions that a class and its bases define."""
+    return [
+        member
+        for base in naming.mro_of(cls)
+        for member in list(naming.namespace_of(base).values())
+        if type(member) is types.FunctionType
+    ]
+
+
+def last_name(edge: str) -> str:
+    """The name in a step: "_sessions" of "._sessions" and of "['_sessions']"."""
+    found = re.findall(r"\w+", edge)
+    return found[-1] if found else ""
+
+
+def _code_of(function: Any) -> types.CodeType:
+    code: types.CodeType = function if type(function) is types.CodeType else function.__code__
+    return code
+
+
+def handled_lines(function: Any, name: str, methods: frozenset[str], opcode: str) -> list[int]:
+    """The lines of a function that call one of *methods* on what *name* is, or that have an
+    instruction *opcode* soon after it; through a local variable too."""
     import dis
 
-    return any(found.opname == "DELETE_SUBSCR" for found in dis.get_instructions(code))
+    names, recent, lines = {name}, list[str](), list[int]()
+    line = _code_of(function).co_firstlineno
+    for found in dis.get_instructions(_code_of(function)):
+        starts = found.starts_line
+        if type(starts) is int:
+            line = starts
+        elif starts and sys.version_info >= (3, 13):
+            line = found.line_number or line
+        near = recent[-NEAR:]
+        if found.opname.startswith("STORE_FAST") and near[-1:] and near[-1] in names:
+            names.add(found.argval)
+        elif (found.opname == opcode and names.intersection(near)) or (
+            found.argval in methods and names.intersection(near[-2:])
+        ):
+            lines.append(line)
+        recent.append(found.argval if isinstance(found.argval, str) else "")
+    return lines
 
 
-def _bound_in(code: types.CodeType, function: Any, size: int) -> str:
-    """The limit that a function which adds and removes compares with."""
-    if not removes_again(code) or "len" not in code.co_names:
+def _bound_in(function: Any, name: str, size: int) -> str:
+    """The limit that a function compares the length with before it removes entries."""
+    code = _code_of(function)
+    if "len" not in code.co_names or name not in code.co_names:
+        return ""
+    if not handled_lines(function, name, REMOVERS, "DELETE_SUBSCR"):
         return ""
     for constant in code.co_consts:
         if type(constant) is int and size <= constant and constant > 1:
             return f"{code.co_name}() removes entries beyond {constant}"
     namespace = function.__globals__ if type(function) is types.FunctionType else {}
-    for name in code.co_names:
-        value = dict.get(namespace, name)
+    for other in code.co_names:
+        value = dict.get(namespace, other)
         if type(value) is int and size <= value and value > 1:
-            return f"{code.co_name}() removes entries beyond {name}={value}"
+            return f"{code.co_name}() removes entries beyond {other}={value}"
     return ""
 
 

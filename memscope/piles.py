@@ -195,7 +195,11 @@ def grows(born: Sequence[int]) -> bool:
     busy = sum(number > 0 for number in born)
     if busy == rounds == 2:
         return True
-    if busy * 2 < rounds or not any(born[-2:]) or busy < 2:
+    if busy * 2 < rounds or busy < 2:
+        return False
+    # A pause at the end that is longer than any before is the end of it.
+    pauses = [len(pause) for pause in "".join(" " if new else "-" for new in born).split(" ")]
+    if pauses[-1] > max(pauses[:-1]):
         return False
     if busy < rounds and sum(born) < 2 * rounds:
         return False

@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memscope import naming
-from memscope.heap_nodes import is_class
 from memscope.piles import GARBAGE, IN_C
 
 if TYPE_CHECKING:
@@ -177,7 +176,7 @@ def library_class(module: str, name: str) -> type | None:
     if type(found) is not types.ModuleType:
         return None
     cls = dict.get(naming.globals_of(found), name)
-    return cls if is_class(cls) else None
+    return cls if is_a(cls, type) else None
 
 
 def _is_of(obj: Any, *places: tuple[str, str]) -> bool:

@@ -582,8 +582,8 @@ def counters() -> tuple[int, int, int]:
 def test_no_leak(name: str) -> None:
     _memscope.stop()
     call = CALLS[name]
-    rounds = 8 if name.startswith(("Graph", "Join", "History")) else 20  # a graph takes its time
-    rounds = 8 if name.startswith(("Graph", "Join", "Dominators")) else 20  # a graph takes its time
+    slow = ("Graph", "Join", "History", "Dominators")
+    rounds = 8 if name.startswith(slow) else 20  # a graph takes its time
     for _ in range(3):
         call()
     growth: list[tuple[int, ...]] = []

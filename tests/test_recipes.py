@@ -58,7 +58,7 @@ def test_recipe(name: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=240,
+        timeout=270,
     )
     assert done.returncode == 0, done.stdout
     rest = done.stdout

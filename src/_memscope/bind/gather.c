@@ -39,7 +39,7 @@ struct gather {
     bool failed;
 };
 
-static const struct wanted *
+static struct wanted *
 wanted_of(struct gather *self, uint32_t node, PyObject *object)
 {
     struct wanted *wanted = &self->wanted[graph_type_of(self->graph, node)];
@@ -159,7 +159,7 @@ find_shape(struct gather *self, const struct wanted *wanted, PyObject *object,
     self->names.count = 0;
     if (wanted->container.exact && form != LABEL_NOTHING) {
         shapes_add_contents(&self->shapes, form, start);
-        return shapes_end(&self->shapes);
+        return shapes_end(&self->shapes, wanted->last_shape);
     }
     add_names(self, edges, names_of_instance, object);
     if (form != LABEL_NOTHING) {
@@ -173,7 +173,7 @@ find_shape(struct gather *self, const struct wanted *wanted, PyObject *object,
     shapes_add(&self->shapes, self->graph, edges->edges, edges->count, self->names.items + before,
                self->names.count - before);
     self->failed |= self->names.failed;
-    return shapes_end(&self->shapes);
+    return shapes_end(&self->shapes, wanted->last_shape);
 }
 
 static void
@@ -205,7 +205,7 @@ look_at(struct gather *self, uint32_t node)
         return;
     }
     *state |= ALIVE | LOOKED_AT;
-    const struct wanted *wanted = wanted_of(self, node, object);
+    struct wanted *wanted = wanted_of(self, node, object);
     if (wanted->named) {
         *state |= NAMED;
     }
@@ -218,7 +218,8 @@ look_at(struct gather *self, uint32_t node)
         object_visit(object, compare, &edges);
     }
     if (edges.count > 0) {
-        self->labels->shape[node] = find_shape(self, wanted, object, &edges);
+        wanted->last_shape = find_shape(self, wanted, object, &edges);
+        self->labels->shape[node] = wanted->last_shape;
         *state |= wanted->parted ? PARTED : 0;
     }
 }

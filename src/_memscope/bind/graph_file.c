@@ -93,7 +93,7 @@ name_parts(struct shapes *shapes, const struct graph *graph, uint32_t node, PyOb
             }
         }
     }
-    labels->shape[node] = shapes_end(shapes);
+    labels->shape[node] = shapes_end(shapes, labels->shape[node]);
     return 0;
 }
 

@@ -283,9 +283,10 @@ is_next(const struct shapes *self, uint32_t number)
     const struct label_shape *known = &self->labels->shapes[number], *next = &self->next;
     return known->form == next->form && known->start == next->start && known->count == next->count
            && known->before == next->before
-           && memcmp(self->labels->references + known->first, self->references,
-                     next->count * sizeof *self->references)
-                  == 0;
+           && (next->count == 0
+               || memcmp(self->labels->references + known->first, self->references,
+                         next->count * sizeof *self->references)
+                      == 0);
 }
 
 static uint64_t
@@ -313,9 +314,12 @@ add_shape(struct shapes *self)
 }
 
 uint32_t
-shapes_end(struct shapes *self)
+shapes_end(struct shapes *self, uint32_t likely)
 {
-    if (self->failed || (self->next.form == LABEL_NOTHING && self->next.count == 0)) {
+    if (self->failed || is_next(self, likely)) {
+        return self->failed ? 0 : likely;
+    }
+    if (self->next.form == LABEL_NOTHING && self->next.count == 0) {
         return 0;
     }
     uint64_t hash = hash_next(self);

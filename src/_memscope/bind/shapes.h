@@ -30,12 +30,13 @@ struct shapes {
 void shapes_release(struct shapes *self);
 
 /* Make a shape: begin, add names, and where they belong the contents, and end.  `edges` are
- * the `count` edges of the node that has it; a name without an edge is left out. */
+ * the `count` edges of the node that has it; a name without an edge is left out.  `likely`:
+ * the number of one that it may well be. */
 void shapes_begin(struct shapes *self);
 void shapes_add(struct shapes *self, const struct graph *graph, const uint32_t *edges,
                 uint32_t count, const struct name *names, size_t name_count);
 void shapes_add_contents(struct shapes *self, enum label_form form, uint32_t start);
-uint32_t shapes_end(struct shapes *self);
+uint32_t shapes_end(struct shapes *self, uint32_t likely);
 
 /* Begins with the references that a shape has, so that more can follow them. */
 void shapes_begin_from(struct shapes *self, uint32_t shape);

@@ -21,6 +21,7 @@ struct wanted {
     bool named, sized, parted;
     struct container container;
     struct members members;
+    uint32_t last_shape;        /* of the instance that was looked at last */
 };
 
 /* Fills *self from an instance.  0, or -1 without memory; members.items is for mem_free. */

@@ -3,6 +3,9 @@
 #include "base/mem.h"
 #include "heap/match.h"
 
+/* References of a buffer: none, or the one to its class. */
+#define CLASS_ONLY 1
+
 static uint32_t
 bytes_of(const struct graph *graph, uint32_t node)
 {
@@ -73,7 +76,7 @@ carry_node(struct history *self, const struct graph *newer, uint32_t node,
 {
     uint32_t references = graph_references(newer, node), most = before->most[old_node];
     uint32_t step = references > most ? references - most : 0;
-    if (references == 0 && most == 0) {
+    if (references <= CLASS_ONLY && most <= CLASS_ONLY) {
         uint32_t now = bytes_of(newer, node), then = bytes_of(older, old_node);
         step = now > then ? now - then : 0;
     }

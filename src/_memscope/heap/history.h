@@ -6,7 +6,7 @@
  *
  *     birth        the first moment at which the object was there; 0: at the beginning
  *     rises        at how many moments it had more references than ever before; of what has
- *                  none, more bytes
+ *                  none, but to its class, more bytes
  *     risen        the last of these moments; 0: none
  *     step         by how much it rose then
  *     most         references it had at most
