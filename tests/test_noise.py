@@ -271,9 +271,22 @@ class LiesAboutItsNumbers(int):
         raise Ran
 
 
+LYING: list[int] = []
+LYING_LIMIT = LiesAboutItsNumbers(100)
+
+
+def adds_to_lying(one: int) -> None:
+    LYING.append(one)
+    if len(LYING) > LYING_LIMIT:
+        LYING.pop()
+
+
 def test_no_code_of_the_program_is_run() -> None:
     assert bound(Raises(), [Raises()]) == ""
     assert bound({}, [Store(limit=LiesAboutItsNumbers(100))], size=50) == ""
+
+    LYING.append(1)
+    assert bound([], edge="['LYING']", adders=[adds_to_lying]) == ""
 
     class Meta(type):
         def __getattribute__(cls, name: str) -> Any:

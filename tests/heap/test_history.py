@@ -206,6 +206,22 @@ def test_earlier_histories_stay_as_they_are() -> None:
 # -- an address that several objects had
 
 
+class Other:
+    """As large as Thing."""
+
+
+def test_an_object_of_another_class_is_another() -> None:
+    old = [Thing() for _ in range(1000)]
+    addresses = set(map(id, old))
+    history = History.begin(Graph.take())
+    del old
+    new = [Other() for _ in range(1000)]
+    again = [other for other in new if id(other) in addresses]
+    assert len(again) > 500, "the allocator gave other addresses"
+    history = history.advance(Graph.take())
+    assert {history.node(node)[0] for node in history.graph.find(again)} == {1}
+
+
 @pytest.fixture
 def traced() -> Iterator[None]:
     memscope.start(1, reuse=True)
