@@ -136,7 +136,6 @@ def nearest_site(places: Sequence[tuple[str, int, str]], sources: Sources) -> Si
     if places and places[0][0].startswith(OWN_FOLDER):
         # A block that memscope let go of, and the program got from a free list.
         return None
-    # What has no file is made by a library, unless all that called it is memscope.
     written = [place for place in places if not place[0].startswith(("<", OWN_FOLDER))] or places
     if not written:
         return None

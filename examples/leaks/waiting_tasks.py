@@ -47,7 +47,8 @@ def close() -> None:
     tasks = asyncio.all_tasks(_loop)
     for task in tasks:
         task.cancel()
-    _loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    if tasks:
+        _loop.run_until_complete(asyncio.wait(tasks))
     _loop.close()
 
 
