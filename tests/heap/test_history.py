@@ -217,7 +217,8 @@ def test_an_object_of_another_class_is_another() -> None:
     del old
     new = [Other() for _ in range(1000)]
     again = [other for other in new if id(other) in addresses]
-    assert len(again) > 500, "the allocator gave other addresses"
+    if len(again) <= 500:
+        pytest.skip("the allocator gave other addresses, as a sanitizer's does")
     history = history.advance(Graph.take())
     assert {history.node(node)[0] for node in history.graph.find(again)} == {1}
 
@@ -238,7 +239,8 @@ def test_address_reuse_is_told_by_the_epoch(traced: None) -> None:
     del old
     new = [Thing() for _ in range(1000)]
     reused = [thing for thing in new if id(thing) in addresses]
-    assert len(reused) > 500, "the allocator gave other addresses"
+    if len(reused) <= 500:
+        pytest.skip("the allocator gave other addresses, as a sanitizer's does")
     join = Join.take()
     blind = history.advance(join.graph)
     seeing = history.advance(join.graph, join, epochs)
