@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from memscope.noise import bound_of, label_of, removes_again
+from memscope.noise import bound_of, label_of, last_name
 
 LABELLED = {
     "linecache": "source lines",
@@ -52,13 +52,18 @@ def test_other_places() -> None:
 
 
 class Store:
-    """A cache that says how much it keeps."""
+    """A cache that says how much it keeps, and whose code minds it."""
 
     limit: Any = 5
 
     def __init__(self, **values: Any) -> None:
         self.entries: dict[str, int] = {}
         vars(self).update(values)
+
+    def add(self, key: str) -> None:
+        self.entries[key] = 1
+        if len(self.entries) > self.limit:
+            self.entries.clear()
 
 
 class Slotted:
@@ -68,13 +73,33 @@ class Slotted:
         self.entries: list[int] = []
         self.maxsize = 100
 
+    def add(self, one: int) -> None:
+        if len(self.entries) < self.maxsize:
+            self.entries.append(one)
+
 
 class Subclass(OrderedDict[str, int]):
     maxsize = 50
 
+    def add(self, key: str) -> None:
+        self[key] = 1
+        if len(self) > self.maxsize:
+            self.popitem()
 
-def bound(holder: Any, before: Any = (), edge: str = "", size: int = 3, adders: Any = ()) -> str:
+
+def bound(
+    holder: Any, before: Any = (), edge: str = ".entries", size: int = 3, adders: Any = ()
+) -> str:
     return bound_of(holder, before, edge, size, adders)
+
+
+def code_with(*names: str) -> types.CodeType:
+    """Of a function that asks for attributes of these names."""
+    source = "\n".join(f"    self.{name}" for name in names)
+    space: dict[str, Any] = {}
+    exec(f"def mind(self):\n{source}", space)
+    code: types.CodeType = space["mind"].__code__
+    return code
 
 
 def test_of_a_deque() -> None:
@@ -96,31 +121,32 @@ def test_of_an_lru_cache() -> None:
     assert bound(boundless) == bound({}, [boundless]) == ""
 
 
+class Empty:
+    """Gets its attributes from the test."""
+
+
 @pytest.mark.parametrize(
     "name",
     "maxsize max_size _max maximum limit max_entries capacity cache_limit maxlen _maxsize"
     " pool_size max_items keep_last history_size".split(),
 )
 def test_of_a_limit_beside_it(name: str) -> None:
-    class Empty:
-        pass
-
     owner = Empty()
-    owner.entries = {}  # type: ignore[attr-defined]
     setattr(owner, name, 10)
-    assert bound(owner.entries, [owner]) == f"{name}=10"  # type: ignore[attr-defined]
-    assert bound(owner.entries, [owner], size=10) == f"{name}=10"  # type: ignore[attr-defined]
-    assert bound(owner.entries, [owner], size=11) == "", "it does not bound"  # type: ignore[attr-defined]
+    minds = [code_with(name, "entries")]
+    assert bound({}, [owner], adders=minds) == f"{name}=10"
+    assert bound({}, [owner], size=10, adders=minds) == f"{name}=10"
+    assert bound({}, [owner], size=11, adders=minds) == "", "it does not bound"
+    assert bound({}, [owner]) == "", "no code asks for it"
+    assert bound({}, [owner], adders=[code_with(name)]) == "", "it is of something else"
+    assert bound({}, [owner], adders=[code_with("entries")]) == ""
 
 
 @pytest.mark.parametrize("name", "climax age timeout size count number port limitless x".split())
 def test_of_other_numbers_beside_it(name: str) -> None:
-    class Empty:
-        pass
-
     owner = Empty()
     setattr(owner, name, 1000)
-    assert bound({}, [owner]) == ""
+    assert bound({}, [owner], adders=[code_with(name, "entries")]) == ""
 
 
 def test_of_limits_of_other_kinds() -> None:
@@ -144,42 +170,48 @@ def test_of_a_limit_named_after_what_it_limits() -> None:
     class Server:
         max_sessions = 100
 
-    assert bound({}, [Server()], edge=".sessions") == "max_sessions=100"
-    assert bound({}, [Server()], edge=".users") == ""
+    minds = [code_with("max_sessions", "sessions", "users")]
+    assert bound({}, [Server()], edge=".sessions", adders=minds) == "max_sessions=100"
+    assert bound({}, [Server()], edge=".users", adders=minds) == ""
 
 
 LIMIT = 40
+ENTRIES: list[int] = []
+BY_NUMBER: dict[int, int] = {}
 
 
-def adds(entries: list[int], one: int) -> None:
-    entries.append(one)
-    if len(entries) > LIMIT:
-        entries.pop(0)
+def adds(one: int) -> None:
+    ENTRIES.append(one)
+    if len(ENTRIES) > LIMIT:
+        ENTRIES.pop(0)
 
 
-def adds_beyond_a_constant(entries: dict[int, int], one: int) -> None:
-    entries[one] = one
-    while len(entries) > 30:
-        del entries[next(iter(entries))]
+def adds_beyond_a_constant(one: int) -> None:
+    BY_NUMBER[one] = one
+    while len(BY_NUMBER) > 30:
+        del BY_NUMBER[next(iter(BY_NUMBER))]
 
 
-def only_adds(entries: list[int], one: int) -> None:
-    if len(entries) < LIMIT:
-        entries.append(one)
+def only_adds(one: int) -> None:
+    if len(ENTRIES) < LIMIT:
+        ENTRIES.append(one)
 
 
 def test_of_the_function_that_adds() -> None:
-    assert bound([], adders=[adds]) == "adds() removes entries beyond LIMIT=40"
-    assert bound([], adders=[adds], size=41) == ""
-    assert "beyond 30" in bound({}, adders=[adds_beyond_a_constant])
-    assert "beyond 30" in bound({}, adders=[adds_beyond_a_constant.__code__])
-    assert bound([], adders=[only_adds]) == ""
+    assert bound([], edge="['ENTRIES']", adders=[adds]) == "adds() removes entries beyond LIMIT=40"
+    assert bound([], edge="['ENTRIES']", adders=[adds], size=41) == ""
+    assert bound([], edge="['OTHERS']", adders=[adds]) == ""
+    for adder in (adds_beyond_a_constant, adds_beyond_a_constant.__code__):
+        assert "beyond 30" in bound({}, edge="['BY_NUMBER']", adders=[adder])
+    assert bound([], edge="['ENTRIES']", adders=[only_adds]) == ""
 
 
-def test_functions_that_remove() -> None:
-    assert removes_again(adds.__code__)
-    assert removes_again(adds_beyond_a_constant.__code__)
-    assert not removes_again(only_adds.__code__)
+@pytest.mark.parametrize(
+    ("edge", "name"),
+    [("._sessions", "_sessions"), ("['_sessions']", "_sessions"), ("", ""), ("a[5].b", "b")],
+)
+def test_the_last_name_of_a_step(edge: str, name: str) -> None:
+    assert last_name(edge) == name
 
 
 # -- objects that mind being looked at
@@ -224,6 +256,9 @@ class LiesAboutItsClass:
     __class__ = deque  # type: ignore[assignment]
     maxlen = 5
 
+    def add(self) -> int:
+        return self.maxlen
+
 
 class LiesAboutItsNumbers(int):
     def __le__(self, other: object) -> bool:
@@ -236,22 +271,30 @@ class LiesAboutItsNumbers(int):
         raise Ran
 
 
+LYING: list[int] = []
+LYING_LIMIT = LiesAboutItsNumbers(100)
+
+
+def adds_to_lying(one: int) -> None:
+    LYING.append(one)
+    if len(LYING) > LYING_LIMIT:
+        LYING.pop()
+
+
 def test_no_code_of_the_program_is_run() -> None:
-    assert bound(Raises(), [Raises()], adders=[Raises()]) == ""
+    assert bound(Raises(), [Raises()]) == ""
     assert bound({}, [Store(limit=LiesAboutItsNumbers(100))], size=50) == ""
+
+    LYING.append(1)
+    assert bound([], edge="['LYING']", adders=[adds_to_lying]) == ""
 
     class Meta(type):
         def __getattribute__(cls, name: str) -> Any:
             raise Ran
 
-    holder = Meta("Holder", (), {"maxsize": 10})
+    holder = Meta("Holder", (), {"maxsize": 10, "add": Subclass.add})
     assert bound(holder()) == "maxsize=10"
 
 
 def test_a_class_that_lies() -> None:
     assert bound(LiesAboutItsClass()) == "maxlen=5"  # the attribute; it is asked as no deque
-
-
-def test_code_that_lies() -> None:
-    fake = types.SimpleNamespace(__code__=5)
-    assert bound([], adders=[fake, 5, None, object()]) == ""

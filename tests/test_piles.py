@@ -46,6 +46,7 @@ NO_GROWTH = [
     [0, 100, 100, 100, 0, 0],
     [100, 0, 20, 0, 10, 0],
     [1, 0, 1, 0, 1],  # a handful
+    [10, 0, 0, 10, 0, 0, 10],  # less than every second round
 ]
 
 

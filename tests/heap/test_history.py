@@ -54,7 +54,7 @@ class Known(NamedTuple):
         """What is known of it after one more moment."""
         references, nbytes = size
         step = references - self.most
-        if references == self.most == 0:
+        if max(references, self.most) <= 1:  # none, but to its class
             step = nbytes - self.last[1]
         return self._replace(
             rises=self.rises + (step > 0),
@@ -170,7 +170,7 @@ def test_what_shrinks_did_not_rise() -> None:
     history = history.advance(Graph.take())
     assert told(history, shrinking)[:3] == (0, 1, 1)
     assert history.rise(one(history.graph, shrinking)) == (3, 1)
-    shrinking.pop()
+    del shrinking[50:]
     history = history.advance(Graph.take())
     assert one(history.graph, shrinking) not in [row[0] for row in history.growers(1)]
 
@@ -206,6 +206,23 @@ def test_earlier_histories_stay_as_they_are() -> None:
 # -- an address that several objects had
 
 
+class Other:
+    """As large as Thing."""
+
+
+def test_an_object_of_another_class_is_another() -> None:
+    old = [Thing() for _ in range(1000)]
+    addresses = set(map(id, old))
+    history = History.begin(Graph.take())
+    del old
+    new = [Other() for _ in range(1000)]
+    again = [other for other in new if id(other) in addresses]
+    if len(again) <= 500:
+        pytest.skip("the allocator gave other addresses, as a sanitizer's does")
+    history = history.advance(Graph.take())
+    assert {history.node(node)[0] for node in history.graph.find(again)} == {1}
+
+
 @pytest.fixture
 def traced() -> Iterator[None]:
     memscope.start(1, reuse=True)
@@ -222,7 +239,8 @@ def test_address_reuse_is_told_by_the_epoch(traced: None) -> None:
     del old
     new = [Thing() for _ in range(1000)]
     reused = [thing for thing in new if id(thing) in addresses]
-    assert len(reused) > 500, "the allocator gave other addresses"
+    if len(reused) <= 500:
+        pytest.skip("the allocator gave other addresses, as a sanitizer's does")
     join = Join.take()
     blind = history.advance(join.graph)
     seeing = history.advance(join.graph, join, epochs)

@@ -27,7 +27,7 @@ class Known(NamedTuple):
         """What is known of it after one more moment."""
         references, nbytes = size
         step = references - self.most
-        if references == self.most == 0:
+        if max(references, self.most) <= 1:  # none, but to its class
             step = nbytes - self.last[1]
         return self._replace(
             rises=self.rises + (step > 0),

@@ -14,7 +14,9 @@ def work() -> None:
 def child() -> None:
     kept.clear()
     report = memscope.diagnose(work, rounds=3)
-    assert [(leak.count, "kept" in leak.holder) for leak in report.leaks] == [(90, True)], report
+    assert ["kept" in leak.holder for leak in report.leaks] == [True], report
+    # Before 3.13 a list from the interpreter's free list may pass for the one that it was.
+    assert 85 <= report.leaks[0].count <= 90, report
 
 
 def go_on(detector: memscope.Watch) -> None:

@@ -34,4 +34,5 @@ def work() -> None:
 
 
 report = memscope.diagnose(work, rounds=3)
-assert sum(leak.count for leak in report.leaks if "kept" in leak.holder) == 90, report
+# Before 3.13 a list from the interpreter's free list may pass for the one that it was.
+assert 85 <= sum(leak.count for leak in report.leaks if "kept" in leak.holder) <= 90, report

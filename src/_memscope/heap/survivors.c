@@ -232,7 +232,9 @@ lay_out(struct finder *self)
         }
     }
     mem_free(place);
-    qsort(out->piles, out->pile_count, sizeof *out->piles, compare_piles);
+    if (out->pile_count > 0) {      /* qsort takes no NULL, however few there are */
+        qsort(out->piles, out->pile_count, sizeof *out->piles, compare_piles);
+    }
     return 0;
 }
 
