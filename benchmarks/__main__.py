@@ -9,6 +9,7 @@ import sys
 
 from benchmarks import (
     bench_callgrind,
+    bench_dominators,
     bench_heap,
     bench_pyperformance,
     bench_snapshot,
@@ -20,7 +21,14 @@ from benchmarks._harness import Options, Report, main
 def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
     """Every benchmark in turn, in one report."""
     report = Report()
-    for part in (bench_trace, bench_pyperformance, bench_snapshot, bench_heap, bench_callgrind):
+    for part in (
+        bench_trace,
+        bench_pyperformance,
+        bench_snapshot,
+        bench_heap,
+        bench_dominators,
+        bench_callgrind,
+    ):
         if part is bench_callgrind and not chosen.callgrind:
             continue
         own = argparse.ArgumentParser()
