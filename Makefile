@@ -48,6 +48,7 @@ format:  ## let ruff and clang-format rewrite the files
 typecheck:  ## mypy --strict, and the stub of the C core against the core
 	$(call env,lint)
 	$(call env,demo)
+	$(call env,test)
 	$(IN_VENV)mypy
 	$(IN_VENV)stubtest --allowlist tools/stubtest.txt memscope._memscope
 

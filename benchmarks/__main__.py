@@ -11,6 +11,8 @@ from benchmarks import (
     bench_callgrind,
     bench_dominators,
     bench_heap,
+    bench_heap_file,
+    bench_leaks,
     bench_pyperformance,
     bench_snapshot,
     bench_trace,
@@ -21,14 +23,11 @@ from benchmarks._harness import Options, Report, main
 def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
     """Every benchmark in turn, in one report."""
     report = Report()
-    for part in (
-        bench_trace,
-        bench_pyperformance,
-        bench_snapshot,
-        bench_heap,
-        bench_dominators,
-        bench_callgrind,
-    ):
+    parts = (
+        *(bench_trace, bench_pyperformance, bench_snapshot),
+        *(bench_heap, bench_dominators, bench_heap_file, bench_leaks, bench_callgrind),
+    )
+    for part in parts:
         if part is bench_callgrind and not chosen.callgrind:
             continue
         own = argparse.ArgumentParser()

@@ -19,8 +19,10 @@ its module when it is first used.
 
 TYPE_CHECKING = False  # to type checkers it is true; the typing module is slow to import
 if TYPE_CHECKING:
-    from memscope import doctor, heap, objgraph, tracemalloc, tracing
+    from memscope import doctor, heap, leaks, objgraph, tracemalloc, tracing
     from memscope.heap import HeapSnapshot, take_heap_snapshot
+    from memscope.leak_report import Leak, LeakReport
+    from memscope.leaks import LeakError, Watch, diagnose, watch
     from memscope.objgraph import (
         at,
         at_addrs,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
         show_refs,
         typestats,
     )
+    from memscope.process import ProcessMemory, process_memory
     from memscope.tracing import (
         BaseFilter,
         DomainFilter,
@@ -70,6 +73,7 @@ if TYPE_CHECKING:
         stop,
         take_snapshot,
     )
+    from memscope.why import WhyAlive, why_alive
 
 __version__ = "0.1.0"
 
@@ -81,8 +85,12 @@ __all__ = [
     "GroupStatistic",
     "GroupStatisticDiff",
     "HeapSnapshot",
+    "Leak",
+    "LeakError",
+    "LeakReport",
     "ModuleFilter",
     "MyCodeFilter",
+    "ProcessMemory",
     "Snapshot",
     "Statistic",
     "StatisticDiff",
@@ -90,6 +98,8 @@ __all__ = [
     "Statistics",
     "Trace",
     "Traceback",
+    "Watch",
+    "WhyAlive",
     "__version__",
     "advance_epoch",
     "at",
@@ -97,6 +107,7 @@ __all__ = [
     "by_type",
     "clear_traces",
     "count",
+    "diagnose",
     "doctor",
     "find_backref_chain",
     "find_ref_chain",
@@ -111,8 +122,10 @@ __all__ = [
     "heap",
     "is_proper_module",
     "is_tracing",
+    "leaks",
     "most_common_types",
     "objgraph",
+    "process_memory",
     "reset_peak",
     "show_backrefs",
     "show_chain",
@@ -127,11 +140,26 @@ __all__ = [
     "tracemalloc",
     "tracing",
     "typestats",
+    "watch",
+    "why_alive",
 ]
 
 if not TYPE_CHECKING:
-    MODULES = ("doctor", "heap", "objgraph", "tracemalloc", "tracing")
-    HEAP = ("HeapSnapshot", "take_heap_snapshot")
+    MODULES = ("doctor", "heap", "leaks", "objgraph", "tracemalloc", "tracing")
+    HOMES = {
+        "HeapSnapshot": "heap",
+        "take_heap_snapshot": "heap",
+        "Leak": "leak_report",
+        "LeakReport": "leak_report",
+        "LeakError": "leaks",
+        "Watch": "leaks",
+        "diagnose": "leaks",
+        "watch": "leaks",
+        "ProcessMemory": "process",
+        "process_memory": "process",
+        "WhyAlive": "why",
+        "why_alive": "why",
+    }
     OBJGRAPH = """
         at at_addrs by_type count find_backref_chain find_ref_chain get_leaking_objects get_new_ids
         growth is_proper_module most_common_types show_backrefs show_chain show_growth
@@ -145,7 +173,7 @@ if not TYPE_CHECKING:
 
         if name in MODULES:
             return import_module(f"{__name__}.{name}")
-        home = "heap" if name in HEAP else "objgraph" if name in OBJGRAPH else "tracing"
+        home = HOMES.get(name) or ("objgraph" if name in OBJGRAPH else "tracing")
         value = getattr(import_module(f"{__name__}.{home}"), name)
         globals()[name] = value
         return value

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["Examination", "Finding", "examine"]
 
 OLDEST, NEWEST = (3, 11), (3, 15)
+CAP_SYS_PTRACE = 19
+"""The number of that right, in linux/capability.h."""
+
 SCHEMA = 1
 """Version of the plain data that Examination.to_dict gives."""
 
@@ -90,7 +93,9 @@ def examine(probe: bool = False) -> Examination:
         text = f"On: {status['traces']:,} blocks." if status["tracing"] else "Off."
         findings.append(Finding("tracing", "ok", text))
     findings += _tracer(status)
+    findings.append(_split(core))
     findings += _process()
+    findings += [_run(), _attach(), _pictures()]
     return Examination(memscope.__version__, tuple(findings), status)
 
 
@@ -185,6 +190,19 @@ def _free_lists(state: str) -> Finding:
     return Finding(subject, "limit", f"{text} ({remedies.get(state, state)}). {more}")
 
 
+def _split(core: Any) -> Finding:
+    """Whether the memory of the process can be divided (memscope.process)."""
+    subject = "process memory"
+    arenas, libc = core.pymalloc_memory(), core.libc_memory()
+    told = (("pymalloc's arenas", arenas), ("the C library's malloc", libc))
+    whys = [f"of {whose}, {why}" for whose, why in told if isinstance(why, str)]
+    if not os.path.exists("/proc/self/status"):
+        whys.append("of what is resident, this platform is not asked")
+    if whys:
+        return Finding(subject, "limit", f"Some of it is not known: {'; '.join(whys)}.")
+    return Finding(subject, "ok", "Python's, pymalloc's and the C library's parts are known.")
+
+
 def _process() -> Iterator[Finding]:
     """What else in this process matters."""
     jit = getattr(sys, "_jit", None)
@@ -199,3 +217,62 @@ def _process() -> Iterator[Finding]:
         yield Finding("allocator", "ok", f"PYTHONMALLOC={allocator}")
     if not sys.platform.startswith("linux"):
         yield Finding("platform", "limit", "Only Linux has been tested.")
+
+
+def _run() -> Finding:
+    """Whether programs can be run under ``memscope run``."""
+    flags = sys.flags
+    given = {"-I": flags.isolated, "-E": flags.ignore_environment, "-S": flags.no_site}
+    if names := [name for name, is_set in given.items() if is_set]:
+        text = f"memscope run does not work with the interpreter's option {' or '.join(names)}."
+        return Finding("run", "limit", text)
+    if not sys.executable:
+        return Finding("run", "limit", "This interpreter does not know its own file.")
+    return Finding("run", "ok", "Programs can be watched from their start.")
+
+
+def _attach() -> Finding:
+    """Whether running processes can be watched, and this one."""
+    subject = "attach"
+    if not hasattr(sys, "remote_exec"):
+        built = sys.version_info >= (3, 14)
+        why = "this one was built without it" if built else "CPython 3.14 and later have it"
+        text = f"Running processes cannot be watched: that takes sys.remote_exec; {why}."
+        return Finding(subject, "limit", text)
+    if not getattr(sys, "is_remote_debug_enabled", lambda: True)():
+        text = (
+            "Other processes can be watched; this one cannot: it was started with"
+            " PYTHON_DISABLE_REMOTE_DEBUG or -X disable-remote-debug."
+        )
+        return Finding(subject, "limit", text)
+    if reason := _tracing_forbidden():
+        return Finding(subject, "limit", reason)
+    return Finding(subject, "ok", "Running processes can be watched.")
+
+
+def _tracing_forbidden() -> str:
+    """Why the system does not let this process trace others of the same user; "" if it does."""
+    try:
+        with open("/proc/sys/kernel/yama/ptrace_scope") as file:
+            scope = int(file.read())
+        with open("/proc/self/status") as file:
+            [rights] = [line.split()[1] for line in file if line.startswith("CapEff:")]
+    except (OSError, ValueError):
+        return ""  # a system without these rules
+    is_privileged = int(rights, 16) >> CAP_SYS_PTRACE & 1
+    if scope == 0 or (is_privileged and scope < 3):
+        return ""
+    remedy = "be root or have CAP_SYS_PTRACE" if scope < 3 else "only a restart changes that"
+    return (
+        f"Running processes cannot be watched: kernel.yama.ptrace_scope is {scope}, which forbids"
+        f" to trace processes that are not one's own children; {remedy}."
+    )
+
+
+def _pictures() -> Finding:
+    from memscope import dot
+
+    if dot.is_here():
+        return Finding("pictures", "ok", "Graphviz is here: pictures as SVG, PNG and PDF.")
+    text = f"No pictures but DOT, Mermaid and text: Graphviz is not here; {dot.HOW_TO_GET_ONE}."
+    return Finding("pictures", "limit", text)

@@ -20,6 +20,7 @@ __all__ = [
     "HOW_TO_GET_ONE",
     "TEXT_MAX",
     "DrawingError",
+    "is_here",
     "quoted",
     "quoted_lines",
     "render",
@@ -70,6 +71,11 @@ def statement(subject: str, **attributes: str | float | None) -> str:
     """
     pairs = ", ".join(f"{name}={value}" for name, value in attributes.items() if value is not None)
     return f"{subject} [{pairs}];" if pairs else f"{subject};"
+
+
+def is_here() -> bool:
+    """Whether there is something to draw with."""
+    return _engine("svg") is not None
 
 
 def render(source: str, form: str) -> bytes:

@@ -19,6 +19,7 @@ from _thread import allocate_lock, get_ident
 from fnmatch import fnmatchcase
 from typing import IO, TYPE_CHECKING, Any
 
+from memscope import files, naming
 from memscope._memscope import Graph, Join, is_tracing
 from memscope.heap_nodes import (
     OWN_FOLDER,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from memscope._memscope import Dominators
+    from memscope.files import PathLike
     from memscope.pictures import Picture
 
 
@@ -97,8 +99,6 @@ MOST_DRAWN = 150
 MOST_ASKERS = 50
 """Functions on the stack of who asks for paths, newest first."""
 
-NOT_OF_THIS = "the row is of another snapshot"
-
 NO_TRACES = (
     "where objects were allocated is not known: call memscope.start() before the program"
     " allocates them, and take the heap snapshot while memory is traced"
@@ -108,6 +108,11 @@ NOT_THERE = (
     "the object is not in the snapshot: it is newer, or nothing refers to it that the"
     " collector knows"
 )
+NOT_HERE = (
+    "the snapshot is from a file, and its objects are not in this process: give rows that"
+    " find(), referrers() or referents() returned"
+)
+OTHER_SNAPSHOT = "the row is not of this snapshot"
 UNREACHED = "garbage that was not collected yet, or just let go"
 
 
@@ -143,7 +148,8 @@ class HeapSnapshot:
 
     ``len(snapshot)`` is the number of objects.  Names of objects, and of the references
     between them, are read when they are shown, from objects that still live; of others
-    the class is known.
+    the class is known.  One that was loaded has the names that were known when it was saved,
+    and is asked about rows instead of objects.
     """
 
     __slots__ = ("_graph", "_join", "_lock", "_tree")
@@ -185,7 +191,7 @@ class HeapSnapshot:
     @property
     def has_traces(self) -> bool:
         """Whether it knows where objects were allocated."""
-        return self._join is not None
+        return self._join is not None or self._graph.sites() is not None
 
     # -- where objects were allocated
 
@@ -196,16 +202,54 @@ class HeapSnapshot:
         go of, and that the program got from a free list, where tracing does not see it.
         Raises ValueError if the object is not in the snapshot.
         """
-        traceback = self.traceback(obj)
-        return traceback[-1] if traceback else None
+        node, _ = self._node(obj)
+        found = self._names([node]).site_frame(node)
+        return None if found is None else Frame(found)
 
     def traceback(self, obj: object) -> Traceback | None:
-        """The frames that led to the allocation of *obj*; see :meth:`site`."""
-        node = self._node(obj)
+        """The frames that led to the allocation of *obj*; see :meth:`site`.
+
+        None of a snapshot that was loaded: a file has the newest frame only.
+        """
+        node, _ = self._node(obj)
         found = self._join.traceback(node) if self._join else None
         if found is None or found[0][0][0].startswith(OWN_FOLDER):
             return None
         return Traceback(*found)
+
+    # -- files
+
+    def save(self, filename: PathLike) -> None:
+        """Write the snapshot to *filename* (docs/heap-format.md).
+
+        With it go the names of objects that still live, and by which names they refer to
+        each other: attributes, variables, functions, classes, and the keys of dicts, up to
+        60 characters of each.  No other content of the program's objects does.
+
+        The file appears whole or not at all.  Raises OSError and MemoryError.  Cost: about
+        a full collection, during which other threads wait; some 13 bytes for each object.
+        """
+        data = self._graph.to_bytes(
+            naming.tell,
+            named=naming.named_classes(),
+            sized=naming.SIZED,
+            valued=naming.VALUED,
+            parted=naming.parted_classes(),
+            longest=naming.TEXT_MAX,
+            sites=None if self._join is None else self._join.site_column(),
+        )
+        files.write_whole(filename, data)
+
+    @staticmethod
+    def load(filename: PathLike) -> HeapSnapshot:
+        """The snapshot in *filename*, written by :meth:`save`, here or on another machine.
+
+        The file need not be trusted.  Raises OSError, and ValueError if it is damaged or is
+        something else.
+        """
+        data = files.read(filename)
+        with files.describing(filename):
+            return HeapSnapshot(Graph.from_bytes(data))
 
     # -- by type
 
@@ -313,14 +357,15 @@ class HeapSnapshot:
         It may be a thread or a frame; ``names`` are those by which it refers to *obj*, if
         it does so directly.  None: nothing alone holds it, or it is garbage.
         """
-        node = self._node(obj)
+        node, _ = self._node(obj)
         above = self._dominators().idom(node)
         return self._rows([above], node, outward=False)[0] if above >= 0 else None
 
     def dominated(self, obj: object, *, limit: int = 20) -> DominatorTree:
         """What *obj* alone keeps alive, as a tree of the *limit* rows that retain most."""
-        node, tree = self._node(obj), self._dominators()
-        what = shown(self._names([node], {node: obj}).describe(node))
+        node, known = self._node(obj)
+        tree = self._dominators()
+        what = shown(self._names([node], known).describe(node))
         rows = tree_rows(tree, node, limit, self._names)
         return DominatorTree(rows, tree_title(what, tree, node), self.total_size)
 
@@ -379,34 +424,35 @@ class HeapSnapshot:
     # -- who refers to whom
 
     def referents(self, obj: object) -> ObjectRows:
-        """What *obj* refers to, and by which names.  Raises ValueError: not in the snapshot."""
-        node = self._node(obj)
+        """What *obj* refers to, and by which names.  *obj* may be a row.
+
+        Raises ValueError if it is not in the snapshot.
+        """
+        node, known = self._node(obj)
         nodes = list(dict.fromkeys(self._graph.referents(node)))
-        title = (
-            f"{self._names([node], {node: obj}).describe(node)} refers to {len(nodes):,} objects"
-        )
+        title = f"{self._names([node], known).describe(node)} refers to {len(nodes):,} objects"
         return ObjectRows(title, nodes, lambda some: self._rows(some, node, outward=True))
 
     def referrers(self, obj: object) -> ObjectRows:
         """What refers to *obj*, and by which names; threads' variables included.
 
-        Raises ValueError if *obj* is not in the snapshot.
+        *obj* may be a row.  Raises ValueError if it is not in the snapshot.
         """
-        node = self._node(obj)
+        node, known = self._node(obj)
         nodes = list(dict.fromkeys(self._graph.referrers(node)))
-        what = self._names([node], {node: obj}).describe(node)
+        what = self._names([node], known).describe(node)
         title = f"{what} is referred to by {len(nodes):,} objects"
         return ObjectRows(title, nodes, lambda some: self._rows(some, node, outward=False))
 
     def objects(self, rows: ObjectRows | Iterable[ObjectRow | ContainerGrowth]) -> list[Any]:
-        """The objects of rows; None for what is gone, for a thread and for a frame."""
+        """The objects of rows; None for what is gone, or from a file, a thread or a frame."""
         nodes = rows.nodes if isinstance(rows, ObjectRows) else [row.node for row in rows]
         return self._graph.objects(nodes, None)
 
     def paths_to_root(self, *objects: object, limit: int = 1) -> Paths:
         """Who holds them: paths from a root to the object, shortest first.
 
-        Each argument is an object, or rows that :meth:`find` returned; of several
+        Each argument is an object, a row, or rows that :meth:`find` returned; of several
         objects, those that are held alike are one path.  *limit*: paths at most.
 
         The variable that a function calls this with holds the object too: a variable of
@@ -415,7 +461,7 @@ class HeapSnapshot:
         Raises ValueError for an object that is not in the snapshot.
         """
         nodes, known = self._nodes(objects)
-        return self._paths(nodes, limit, _askers(), known)
+        return self._paths(nodes, limit, self._askers(), known)
 
     # -- showing
 
@@ -485,24 +531,21 @@ class HeapSnapshot:
     def _names(self, nodes: Iterable[int], known: Mapping[int, object] | None = None) -> NodeNames:
         return NodeNames(self._graph, nodes, known, self._join)
 
-    def _node(self, obj: object) -> int:
-        if type(obj) is ObjectRow or type(obj) is ContainerGrowth:
-            return self._node_of_row(obj)
-        [node] = self._graph.find([obj])
-        if node < 0:
-            raise ValueError(NOT_THERE)
-        return node
+    def _node(self, obj: object) -> tuple[int, dict[int, object]]:
+        """The node of an object or a row; and the object, by node."""
+        [node], known = self._nodes([obj] if type(obj) is not ObjectRows else list(obj[:1]))
+        return node, known
 
     def _node_of_row(self, row: ObjectRow | ContainerGrowth) -> int:
         graph = self._graph
         if not 0 <= row.node < len(graph) or graph.node(row.node)[0] != row.address:
-            raise ValueError(NOT_OF_THIS)
+            raise ValueError(OTHER_SNAPSHOT)
         return row.node
 
     def _nodes(self, objects: Iterable[object]) -> tuple[list[int], dict[int, object]]:
         """Different nodes of objects and of rows; and the objects, by node."""
         nodes: dict[int, None] = {}
-        given = []
+        given: list[object] = []
         for obj in objects:
             if type(obj) is ObjectRows:
                 nodes.update(dict.fromkeys(obj.nodes))
@@ -512,8 +555,15 @@ class HeapSnapshot:
                 given.append(obj)
         known = dict(zip(self._graph.find(given), given, strict=True))
         if -1 in known:
-            raise ValueError(NOT_THERE)
+            raise ValueError(NOT_HERE if self._graph.stored else NOT_THERE)
         return [*nodes, *(node for node in known if node not in nodes)], known
+
+    def _askers(self) -> frozenset[Function]:
+        """The functions that are asking: the caller of the method, and its callers.
+
+        In a file are those that asked for the snapshot, and they hold as others do.
+        """
+        return frozenset() if self._graph.stored else _askers()
 
     def _show(
         self,
@@ -530,7 +580,7 @@ class HeapSnapshot:
         from memscope.pictures import in_notebook
 
         start, known = self._nodes(objects)
-        askers = _askers()
+        askers = self._askers()
         around = Surroundings(
             self._graph,
             start,
@@ -662,9 +712,8 @@ def _type_test(wanted: Any) -> Callable[[str | None, str, str], bool]:
 
 
 def _askers() -> frozenset[Function]:
-    """The functions that are asking: the caller of the method, and its callers."""
     ident, askers = get_ident(), set[Function]()
-    frame: FrameType | None = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(3)
     while frame is not None and len(askers) < MOST_ASKERS:
         askers.add((ident, frame.f_code.co_qualname, frame.f_code.co_filename))
         frame = frame.f_back

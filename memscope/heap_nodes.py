@@ -2,7 +2,8 @@
 
 A graph knows addresses, classes and sizes.  The rest is read from the objects, if they
 still live: those that a question needs are fetched at once, named, and let go.  Of an
-object that is gone, the graph's own columns tell the class.
+object that is gone, the graph's own columns tell the class.  A graph from a file has no
+objects, and brings the same words along.
 """
 
 from __future__ import annotations
@@ -60,6 +61,11 @@ def full_name(module: str | None, qualname: str) -> str:
     return qualname if module in (None, "", "builtins") else f"{module}.{qualname}"
 
 
+def gone(module: str | None, qualname: str) -> str:
+    """An object of which nothing but the class is known any more."""
+    return f"{full_name(module, qualname)} (gone)"
+
+
 def class_name(cls: type) -> tuple[str | None, str]:
     """(module or None, qualified name) of a class, whatever its metaclass says."""
     try:
@@ -85,6 +91,67 @@ def shown(text: str) -> str:
     return clip(printable(text), TEXT_MAX)
 
 
+class LiveWords:
+    """What is known of nodes: from the objects, as far as they live."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        nodes: Iterable[int],
+        known: Mapping[int, object],
+        join: Join | None,
+    ) -> None:
+        self._join = join
+        wanted = list({node for node in nodes if node >= graph.holders})
+        self._objects = dict(zip(wanted, graph.objects(wanted, GONE), strict=True))
+        self._objects.update(known)
+
+    def object(self, node: int) -> object:
+        return self._objects.get(node, GONE)
+
+    def describe(self, node: int, module: str | None, qualname: str) -> str:
+        obj = self.object(node)
+        return gone(module, qualname) if obj is GONE else naming.describe(obj)
+
+    def edges(self, source: int, target: int) -> list[str]:
+        holder, held = self.object(source), self.object(target)
+        return [] if holder is GONE or held is GONE else naming.edge_texts(holder, held)
+
+    def site(self, node: int) -> RawFrame | None:
+        if self._join is not None:
+            return self._join.sites([node])[0]
+        obj = self.object(node)
+        found = None if obj is GONE else _memscope.get_object_traceback(obj)
+        return None if found is None else found[0][0]
+
+
+class StoredWords:
+    """The same from a file, in which there are no objects."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        column, self._table = graph.sites() or (b"", [])
+        self._sites = memoryview(column).cast("I")
+
+    def object(self, node: int) -> object:
+        return GONE
+
+    def describe(self, node: int, module: str | None, qualname: str) -> str:
+        told = self._graph.description(node)
+        if told is False:
+            return gone(module, qualname)
+        if isinstance(told, str):
+            return told
+        return qualname if told is None else naming.sized(qualname, told)
+
+    def edges(self, source: int, target: int) -> list[str]:
+        return [naming.edge_text(*name) for name in self._graph.edge_names(source, target)]
+
+    def site(self, node: int) -> RawFrame | None:
+        number = self._sites[node] if self._table else 0
+        return self._table[number - 1][:2] if number else None
+
+
 class NodeNames:
     """Names for some nodes of a graph.  Holds their objects, so keep it for a question only."""
 
@@ -97,22 +164,23 @@ class NodeNames:
     ) -> None:
         """*known*: objects that the caller has, by node; *join*: where they were allocated."""
         self._graph = graph
-        self._join = join
         self._types = graph.types()
         self._sources = Sources()
-        wanted = list({node for node in nodes if node >= graph.holders})
-        self._objects = dict(zip(wanted, graph.objects(wanted, GONE), strict=True))
-        self._objects.update(known or {})
+        self._words = (
+            StoredWords(graph) if graph.stored else LiveWords(graph, nodes, known or {}, join)
+        )
 
     def object(self, node: int) -> object:
         """The object itself, or GONE."""
-        return self._objects.get(node, GONE)
+        return self._words.object(node)
 
     def type_name(self, node: int) -> str:
         if node < self._graph.holders:
             return self._graph.holder(node)[0]
-        module, qualname, *_ = self._types[self._graph.node(node)[1]]
-        return full_name(module, qualname)
+        return full_name(*self._class(node))
+
+    def _class(self, node: int) -> tuple[str | None, str]:
+        return self._types[self._graph.node(node)[1]][:2]
 
     def describe(self, node: int) -> str:
         """What the node is, in a few words: "module app", "function handle", "dict of 12"."""
@@ -122,10 +190,7 @@ class NodeNames:
             if kind == "thread":
                 return f"thread {name or ident}"
             return f"{name}() at {self._sources.shown(filename)}:{lineno}"
-        obj = self.object(node)
-        if obj is GONE:
-            return f"{self.type_name(node)} (gone)"
-        return naming.describe(obj)
+        return self._words.describe(node, *self._class(node))
 
     def headline(self, node: int) -> str:
         """Class, what it is, bytes, and where it was allocated if that was traced."""
@@ -147,10 +212,7 @@ class NodeNames:
         if source < graph.holders:
             pairs = zip(graph.local_names(source), graph.referents(source), strict=True)
             return [name for name, node in pairs if node == target and name]
-        holder, held = self.object(source), self.object(target)
-        if holder is GONE or held is GONE:
-            return []
-        return naming.edge_texts(holder, held)
+        return self._words.edges(source, target)
 
     def site(self, node: int) -> str:
         """Where the object was allocated, "app.py:85"; "" if that was not traced.
@@ -158,18 +220,13 @@ class NodeNames:
         Nor if it was in memscope: then the block is one that memscope let go of, and the
         program got it from a free list, where tracing does not see it.
         """
-        frame = self._newest_frame(node)
-        if frame is None or frame[0].startswith(OWN_FOLDER):
-            return ""
-        filename, lineno = frame
-        return f"{self._sources.shown(filename)}:{lineno}"
+        found = self.site_frame(node)
+        return f"{self._sources.shown(found[0])}:{found[1]}" if found is not None else ""
 
-    def _newest_frame(self, node: int) -> RawFrame | None:
-        if self._join is not None:
-            return self._join.sites([node])[0]
-        obj = self.object(node)
-        found = None if obj is GONE else _memscope.get_object_traceback(obj)
-        return found[0][0] if found else None
+    def site_frame(self, node: int) -> RawFrame | None:
+        """(file name, line) of the same."""
+        found = self._words.site(node)
+        return None if found is None or found[0].startswith(OWN_FOLDER) else found
 
 
 def thread_names() -> dict[int, str]:

@@ -8,7 +8,7 @@ one path that says how many.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from memscope.heap_nodes import MODULE, SURPLUS, global_name, shown
@@ -25,6 +25,10 @@ __all__ = ["Path", "Paths", "Step", "make_path"]
 
 PATH_MOST = 64
 """Nodes of a merged path; of a longer one what is between the last two is left out."""
+
+
+MOST_ALIKE = 3
+"""Steps of one name in a row, as in a linked list, that are written one by one."""
 
 
 class Step(NamedTuple):
@@ -59,11 +63,27 @@ class Path:
     def __len__(self) -> int:
         return len(self.steps)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Path):
+            return NotImplemented
+        return (self.steps, self.count) == (other.steps, other.count)
+
+    def __hash__(self) -> int:
+        return hash((self.steps, self.count))
+
     @property
     def place(self) -> str:
         """The names alone: "module app.cache -> _sessions -> ['k17']"."""
-        edges = [_edge(step, before) for before, step in pairwise(self.steps)]
+        edges: list[str] = []
+        for edge, same in groupby(_edge(step, before) for before, step in pairwise(self.steps)):
+            times = len(list(same))
+            edges += [f"{edge} x {times}"] if times > MOST_ALIKE else [edge] * times
         return " -> ".join([self.steps[0].description, *edges])
+
+    @property
+    def holder(self) -> str:
+        """The names up to what holds the object: "module app.cache -> _sessions"."""
+        return Path(self.steps[:-1] or self.steps, 1).place
 
     def __str__(self) -> str:
         many = f" ({self.count:,} objects)" if self.count > 1 else ""

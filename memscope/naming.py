@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 import types
 from collections import deque
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from memscope import _memscope
@@ -18,7 +17,18 @@ from memscope import _memscope
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["describe", "edge_texts"]
+__all__ = [
+    "SIZED",
+    "TEXT_MAX",
+    "VALUED",
+    "describe",
+    "edge_text",
+    "edge_texts",
+    "named_classes",
+    "parted_classes",
+    "sized",
+    "tell",
+]
 
 TEXT_MAX = 60
 """Characters of a key worth showing."""
@@ -30,7 +40,10 @@ KEY_DEPTH = 2
 """Tuples within tuples of which a key may consist."""
 
 PLAIN = (str, bytes, int, float, complex, bool, type(None))
+VALUED = (*PLAIN, tuple)
+"""Classes whose instances, as keys, are told by their value."""
 SIZED = (dict, list, tuple, set, frozenset, deque, bytearray)
+"""Classes whose instances are told by their length."""
 
 SUSPENDABLE: tuple[tuple[type, str], ...] = (
     (types.GeneratorType, "generator"),
@@ -54,45 +67,77 @@ def edge_texts(source: object, target: object) -> list[str]:
     ".attribute", "['key']", "[index]", "key" for a key itself, "__dict__", the name of a
     variable.  Empty if none is known.  Cost: one pass over *source*.
     """
-    names = [_text(kind, name) for kind, name in _memscope.edge_names(source, target)]
-    return names or list(islice(_names_by_class(source, target), MOST_NAMES))
+    names = [edge_text(kind, name) for kind, name in _memscope.edge_names(source, target)]
+    return names or [text for part, text in _parts(source) if part is target][:MOST_NAMES]
 
 
-def _names_by_class(source: Any, target: object) -> Iterator[str]:
-    """Of classes written in C that tell what they hold only when asked."""
+def _parts(source: Any) -> Iterator[tuple[object, str]]:
+    """What futures and tasks written in C hold, which they tell only when asked."""
     bases = mro_of(type(source))
-    if _has(bases, deque):
-        try:
-            for index, item in enumerate(deque.__iter__(source)):
-                if item is target:
-                    yield f"[{index}]"
-        except RuntimeError:  # another thread changed it meanwhile
-            return
     owner: dict[str, type] = {}
-    for cls in (_asyncio_class("Future"), _asyncio_class("Task")):
-        if cls is not None and _has(bases, cls):
+    for cls in parted_classes():
+        if _has(bases, cls):
             owner.update(dict.fromkeys(namespace_of(cls), cls))
     for name in FUTURE_FIELDS:
-        if name in owner and _of(owner[name], name, source) is target:
-            yield f".{name}"
+        if name in owner:
+            yield _of(owner[name], name, source), f".{name}"
     callbacks = _of(owner["_callbacks"], "_callbacks", source) if owner else None
     for number, callback in enumerate(callbacks or ()):
-        if any(part is target for part in callback):
-            yield f"callback {number}"
+        for part in {id(part): part for part in callback}.values():
+            yield part, f"callback {number}"
 
 
-def _text(kind: str, name: Any) -> str:
+def edge_text(kind: str, name: Any) -> str:
+    """What edge_names() of the core tells, as people write it."""
     if kind in ("attribute", "slot", "type"):
         return f".{name}" if type(name) is str else kind
     if kind == "key":
         return f"[{_key_text(name)}]"
-    if kind == "index":
+    if kind == "key of":
+        return f"[<{name}>]"
+    if kind in ("index", "key text"):
         return f"[{name}]"
     if kind == "key itself":
         return "key"
     if kind == "item":
         return "element"
     return str(name) if type(name) is str else kind
+
+
+# -- what a file keeps of it
+
+
+def named_classes() -> tuple[type, ...]:
+    """Classes whose instances, or those of a subclass, describe() tells by more than those."""
+    words = (types.ModuleType, type, types.FunctionType, types.MethodType, types.CodeType)
+    found = (*words, *(kind for kind, _ in SUSPENDABLE), _asyncio_class("Task"), _thread_class())
+    return tuple(cls for cls in found if cls is not None)
+
+
+def parted_classes() -> tuple[type, ...]:
+    """Classes that name what they hold only when asked."""
+    found = (_asyncio_class("Future"), _asyncio_class("Task"))
+    return tuple(cls for cls in found if cls is not None)
+
+
+def tell(
+    named: list[Any], keys: list[Any], more_keys: list[Any], parted: list[Any]
+) -> tuple[list[str], list[str], list[str], list[list[tuple[object, str]]]]:
+    """What Graph.to_bytes() asks: descriptions, texts of keys, and names of what some hold."""
+    return (
+        [describe(obj) for obj in named],
+        [_key_text(key) for key in keys],
+        [_key_text(key) for key in more_keys],
+        [list(_parts(obj)) for obj in parted],
+    )
+
+
+def sized(name: str, length: int) -> str:
+    """A container in words: "dict of 12"."""
+    return f"{name} of {length:,}"
+
+
+# -- objects in words
 
 
 def describe(obj: Any) -> str:
@@ -118,7 +163,7 @@ def describe(obj: Any) -> str:
             return f"{word} {_qualname(obj, kind)}"
     for base in SIZED:
         if cls is base:
-            return f"{base.__name__} of {base.__len__(obj):,}"
+            return sized(base.__name__, base.__len__(obj))
     return _named_by_library(obj, bases) or _qualname(cls)
 
 
@@ -128,8 +173,7 @@ def _named_by_library(obj: Any, bases: tuple[type, ...]) -> str:
     if task is not None and _has(bases, task):
         name = _of(task, "get_name", obj)()
         return f"task {name}" if type(name) is str else "task"
-    threading = dict.get(sys.modules, "threading")
-    thread = globals_of(threading).get("Thread") if type(threading) is types.ModuleType else None
+    thread = _thread_class()
     if (
         thread is not None
         and _has(bases, thread)
@@ -146,7 +190,16 @@ def _named_by_library(obj: Any, bases: tuple[type, ...]) -> str:
 
 def _asyncio_class(name: str) -> type | None:
     """Task or Future of asyncio in C, if it was imported."""
-    module = dict.get(sys.modules, "_asyncio")
+    return _class("_asyncio", name)
+
+
+def _thread_class() -> type | None:
+    """threading.Thread, if it was imported."""
+    return _class("threading", "Thread")
+
+
+def _class(module_name: str, name: str) -> type | None:
+    module = dict.get(sys.modules, module_name)
     cls = dict.get(globals_of(module), name) if type(module) is types.ModuleType else None
     return cls if type(cls) is type else None
 

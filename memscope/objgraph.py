@@ -617,7 +617,7 @@ def show_refs(
     """Draw what *objs* refer to, and what that refers to; else as show_backrefs()."""
     return _show_graph(
         objs,
-        gc.get_referents,
+        _referents,
         True,
         max_depth=max_depth,
         extra_ignore=extra_ignore,
@@ -653,6 +653,17 @@ def show_chain(*chains: Sequence[Any], **kw: Any) -> Any:
         return show_backrefs(ends, max_depth=max_depth, filter=in_chains, **kw)
     starts = [chain[0] for chain in chains]
     return show_refs(starts, max_depth=max_depth, filter=in_chains, **kw)
+
+
+def _referents(obj: Any) -> list[Any]:
+    """gc.get_referents(), but for what a module keeps for reuse.
+
+    Those are dead, and a reference to one, taken and dropped, would free it again: on
+    3.12, gc.get_referents(_asyncio) makes the next collection never end.
+    """
+    if type(obj) is types.ModuleType:
+        return _memscope.referents(obj)
+    return gc.get_referents(obj)
 
 
 class _Referrers:
@@ -728,10 +739,12 @@ def _show_graph(
             filter,
             too_many,
             highlight,
-            lambda obj: _obj_label(obj, extra_info, refcounts, shortnames, 5 + kept),
+            extra_info,
+            refcounts,
             shortnames,
             cull_func,
             extra_node_attrs,
+            4 + kept,
         )
         if in_notebook:
             return _graphviz().Source(out.getvalue())  # type: ignore[attr-defined]
@@ -763,12 +776,18 @@ def _write_graph(
     filter: Predicate | None,  # noqa: A002
     too_many: int,
     highlight: Predicate | None,
-    label: Callable[[Any], str],
+    extra_info: Callable[[Any], Any] | None,
+    refcounts: bool,
     shortnames: bool,
     cull_func: Predicate | None,
     extra_node_attrs: Callable[[Any], Mapping[str, Any]] | None,
+    own_references: int,
 ) -> int:
-    """Writes the DOT text; the number of nodes drawn."""
+    """Writes the DOT text; the number of nodes drawn.
+
+    What it calls for a label gets the object straight from its variable *target*, as in
+    objgraph: which of the calls on the way count as references depends on the version.
+    """
     out.write("digraph ObjectGraph {\n  node[shape=box, style=filled, fillcolor=white];\n")
     depths = {}
     for obj in objs:
@@ -781,7 +800,8 @@ def _write_graph(
         target = queue.popleft()
         nodes += 1
         depth, node = depths[id(target)], _obj_node_id(target)
-        text, attributes = label(target), _obj_attrs(target, extra_node_attrs)
+        text = _obj_label(target, extra_info, refcounts, shortnames, own_references)
+        attributes = _obj_attrs(target, extra_node_attrs)
         out.write(f'  {node}[label="{text}"{attributes}];\n')
         hue, saturation, value = _gradient((0, 0, 1), (0, 0, 0.3), depth, max_depth)
         if _isinstance(target, types.ModuleType):
@@ -813,7 +833,7 @@ def _write_graph(
                 depths[id(other)] = depth + 1
                 queue.append(other)
             drawn += 1
-            del other, ends
+            del other  # not `ends`: objgraph counts the last reference drawn once more
         if skipped:
             colour = _gradient((0, 1, 1), (0, 1, 0.3), depth + 1, max_depth)
             more = f"too_many_{node}"

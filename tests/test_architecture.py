@@ -7,9 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path, PurePosixPath
 
 import pytest
+
+import memscope
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "src" / "_memscope"
@@ -19,14 +22,17 @@ PACKAGE = ROOT / "memscope"
 MAY_INCLUDE = {
     "module": {"bind", "file", "trace", "heap", "base"},
     "bind": {"file", "trace", "heap", "base"},
-    "file": {"trace", "base"},
+    "file": {"trace", "heap", "base"},
     "trace": {"base"},
     "heap": {"base"},
     "base": set(),
 }
 
-# What file/ reads of trace/: data that is frozen or append-only, never the live tracer.
-FILE_SEES = {"trace/snapshot.h", "trace/summary.h", "trace/tracebacks.h"}
+# What file/ reads of trace/ and heap/: data that is frozen or append-only, never what is live.
+FILE_SEES = {
+    *("trace/snapshot.h", "trace/summary.h", "trace/tracebacks.h"),
+    *("heap/graph.h", "heap/labels.h", "heap/sites.h"),
+}
 
 # The files that may know Python.  All others compile, fuzz and run without an interpreter.
 KNOWS_PYTHON = {
@@ -53,6 +59,8 @@ ROWS = [
     {"_memscope"},
     {"files", "naming", "sources", "table", "traces"},
     {"dot", "filters", "pickles", "report"},
+    {"page_drawings", "page_style", "process"},
+    {"leak_page"},
     {"picture_nodes"},
     {"picture_dot", "picture_text"},
     {"pictures"},
@@ -65,8 +73,21 @@ ROWS = [
     {"heap_drawing", "heap_paths", "heap_retained"},
     {"heap_pictures"},
     {"heap"},
+    {"leak_text"},
+    {"leak_report"},
+    {"noise", "piles", "why"},
+    {"verdicts"},
+    {"leak_analysis"},
+    {"leaks"},
     {"__init__"},
-    {"doctor"},
+    {"doctor", "helper"},
+    {"agent", "session"},
+    {"startup/__init__", "startup/sitecustomize"},
+    {"cli/output"},
+    {"cli/saved"},
+    {"cli/run", "cli/stats", "cli/why"},
+    {"cli/attach", "cli/diff", "cli/doctor", "cli/refs", "cli/report", "cli/types"},
+    {"cli/__init__"},
     {"__main__"},
 ]
 
@@ -106,7 +127,7 @@ def test_includes_point_down(file: str) -> None:
     }
     assert not above
     if layer(file) == "file":
-        assert {target for target in own if layer(target) == "trace"} <= FILE_SEES
+        assert {target for target in own if layer(target) in ("trace", "heap")} <= FILE_SEES
 
 
 @pytest.mark.parametrize("file", [file for file in C_FILES if file.endswith(".c")])
@@ -164,12 +185,25 @@ def own_imports(file: str) -> set[str]:
     """The modules of the package that a module of it imports."""
     known = set().union(*ROWS)
     names = [name.split(".") for name in imported(ast.parse((PACKAGE / file).read_text()))]
-    heads = {[*name, "__init__"][1] for name in names if name[0] == "memscope"}
-    return {head if head in known else "__init__" for head in heads}
+    found = set()
+    for first, *others in names:
+        if first == "memscope":
+            # memscope.cli.output.say is a name in cli/output; memscope.Snapshot, one in __init__.
+            paths = ("/".join(others[:length]) for length in range(len(others), 0, -1))
+            candidates = [name for path in paths for name in (path, f"{path}/__init__")]
+            found.add(next((name for name in candidates if name in known), "__init__"))
+    return found
 
 
 def test_every_module_is_in_a_row() -> None:
     assert {file.removesuffix(".py") for file in PY_FILES} | {"_memscope"} == set().union(*ROWS)
+
+
+def test_no_name_of_the_package_is_also_a_module_of_it() -> None:
+    """Importing the module anywhere would put it in the name's place."""
+    modules = {file.removesuffix(".py") for file in PY_FILES}
+    shared = modules & set(memscope.__all__)
+    assert all(isinstance(getattr(memscope, name), types.ModuleType) for name in shared)
 
 
 @pytest.mark.parametrize("file", PY_FILES)
@@ -182,7 +216,8 @@ def test_imports_point_down(file: str) -> None:
 def test_no_third_party_import(file: str) -> None:
     """Not even a lazy one: nothing is imported into somebody's troubled process."""
     roots = {name.partition(".")[0] for name in imported(ast.parse((PACKAGE / file).read_text()))}
-    assert roots <= {*sys.stdlib_module_names, "memscope"}
+    # The machine's own start-up module, if it has one, is what ours stands before.
+    assert roots <= {*sys.stdlib_module_names, "memscope", "sitecustomize"}
 
 
 def test_the_tour_names_every_file() -> None:

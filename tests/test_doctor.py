@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import tracemalloc as stdlib
@@ -156,3 +157,68 @@ def test_broken_here_means_exit_status_1(monkeypatch: pytest.MonkeyPatch) -> Non
     )
     assert main(["doctor"]) == 1
     assert main(["doctor", "--json"]) == 1
+
+
+def test_what_the_process_memory_can_be_divided_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = found(doctor.examine(), "process memory")
+    told = (_memscope.pymalloc_memory(), _memscope.libc_memory())
+    known = sys.platform == "linux" and not any(isinstance(one, str) for one in told)
+    assert (here.verdict == "ok") == known
+    monkeypatch.setattr(_memscope, "pymalloc_memory", lambda: "nobody tells")
+    finding = found(doctor.examine(), "process memory")
+    assert finding.verdict == "limit"
+    assert "of pymalloc's arenas, nobody tells" in finding.text
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="needs a CPython without sys.remote_exec")
+def test_attach_before_3_14() -> None:
+    finding = doctor._attach()
+    assert (finding.verdict, "3.14" in finding.text) == ("limit", True)
+
+
+def test_attach(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "remote_exec", print, raising=False)
+    monkeypatch.setattr(sys, "is_remote_debug_enabled", lambda: True, raising=False)
+    monkeypatch.setattr(doctor, "_tracing_forbidden", lambda: "")
+    assert doctor._attach().verdict == "ok"
+    monkeypatch.setattr(doctor, "_tracing_forbidden", lambda: "a reason")
+    assert doctor._attach() == ("attach", "limit", "a reason")
+    monkeypatch.setattr(sys, "is_remote_debug_enabled", lambda: False)
+    assert "PYTHON_DISABLE_REMOTE_DEBUG" in doctor._attach().text
+
+
+@pytest.mark.parametrize(
+    ("scope", "rights", "forbidden"),
+    [
+        ("0", "0", False),
+        ("1", "0", True),
+        ("1", "80000", False),
+        ("2", "0", True),
+        ("2", "1ffffffffff", False),
+        ("3", "1ffffffffff", True),
+        ("no number", "0", False),
+        (None, "0", False),
+    ],
+)
+def test_who_may_trace(
+    monkeypatch: pytest.MonkeyPatch, scope: str | None, rights: str, forbidden: bool
+) -> None:
+    def opened(path: str) -> io.StringIO:
+        if "yama" not in path:
+            return io.StringIO(f"Name:\tx\nCapEff:\t{rights}\n")
+        if scope is None:
+            raise FileNotFoundError
+        return io.StringIO(scope)
+
+    monkeypatch.setattr(doctor, "open", opened, raising=False)
+    assert bool(doctor._tracing_forbidden()) is forbidden
+
+
+def test_pictures_and_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memscope.dot._engine", lambda form: ["dot"])
+    assert doctor._pictures().verdict == "ok"
+    monkeypatch.setattr("memscope.dot._engine", lambda form: None)
+    assert "install Graphviz" in doctor._pictures().text
+    assert doctor._run().verdict == "ok"
+    monkeypatch.setattr(sys, "executable", "")
+    assert doctor._run().verdict == "limit"

@@ -1,6 +1,7 @@
 """Run what README.md tells people to run.
 
-Every ```python block runs in a process and a folder of its own; every command of a
+Every ```python block runs in a process of its own; one that begins with a comment "# name.py"
+is a file of that name to the commands after it.  Every command of a
 ```console block runs too, except for installing (tools/package.sh does that) and the
 make targets that are stages of their own: of these it is checked that they exist.
 """
@@ -44,11 +45,10 @@ def main() -> int:
             line = text.count("\n", 0, block.start()) + 1
             steps: list[tuple[str, list[str] | str, str]] = []
             if language == "python":
-                with tempfile.NamedTemporaryFile(
-                    "w", dir=shared, suffix=".py", delete=False
-                ) as file:
-                    file.write(body)
-                steps.append(("python block", [sys.executable, file.name], shared))
+                named = re.match(r"# (\w+\.py)\n", body)
+                path = Path(shared, named[1] if named else f"line_{line}.py")
+                path.write_text(body)
+                steps.append(("python block", [sys.executable, str(path)], shared))
             elif language == "console":
                 for command in re.findall(r"^\$ (.+)$", body, re.MULTILINE):
                     if target := re.match(r"make (\w+)", command):

@@ -26,8 +26,8 @@ if ! fuzzer_works; then
 fi
 
 # What needs no Python, by the rule that tests/test_architecture.py keeps.
-mapfile -t sources < <(find src/_memscope/base src/_memscope/file src/_memscope/trace -name '*.c' \
-    -exec grep -LE 'Python\.h|pycompat\.h|(frames|hooks|reftracer|tracer)\.h' {} +)
+mapfile -t sources < <(find src/_memscope/{base,file,heap,trace} -name '*.c' -exec grep -LE \
+    'Python\.h|pycompat\.h|(enumerate|frames|hooks|reftracer|sizes|stacks|tracer|visit|walk)\.h' {} +)
 
 for target in tests/fuzz/*.c; do
     name=$(basename "$target" .c)

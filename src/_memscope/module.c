@@ -17,6 +17,8 @@ static const struct {
     {offsetof(struct module_state, columns_type), &columns_spec},
     {offsetof(struct module_state, graph_type), &graph_spec},
     {offsetof(struct module_state, join_type), &graph_join_spec},
+    {offsetof(struct module_state, history_type), &history_spec},
+    {offsetof(struct module_state, survivors_type), &survivors_spec},
     {offsetof(struct module_state, dominators_type), &graph_dominators_spec},
 };
 
@@ -40,9 +42,11 @@ module_exec(PyObject *module)
     }
     if (PyModule_AddFunctions(module, counting_methods) < 0
         || PyModule_AddFunctions(module, names_methods) < 0
-        || PyModule_AddFunctions(module, one_object_methods) < 0) {
+        || PyModule_AddFunctions(module, one_object_methods) < 0
+        || PyModule_AddFunctions(module, process_methods) < 0) {
         return -1;
     }
+    process_remember_pymalloc(bind_state(module));
     return tracing_stop_at_exit(module);
 }
 

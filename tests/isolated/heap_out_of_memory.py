@@ -20,6 +20,13 @@ gc.freeze()
 plain, kept = Graph.take(), Graph.take(keep=True)
 node = node_of(plain, things)
 pairs = [(i, i + 1) for i in range(99)]
+made = [Graph.from_pairs(count, pairs[: count - 1], [0]) for count in (40, 70, 100)]
+history = m.History.begin(made[0]).advance(made[1]).advance(made[2])
+survivors = history.survivors()
+live = m.History.begin(plain)
+m.start(3)
+join = m.Join.take()
+m.stop()
 QUERIES = {
     "take": lambda: Graph.take(),
     "take, kept": lambda: Graph.take(keep=True),
@@ -37,6 +44,18 @@ QUERIES = {
     "merged_paths": lambda: plain.merged_paths([node]),
     "reachable": lambda: plain.reachable([node]),
     "grown": lambda: plain.grown(kept, 9),
+    "History.begin": lambda: m.History.begin(plain),
+    "History.advance": lambda: live.advance(kept),
+    "History.advance with a join": lambda: live.advance(join.graph, join, (1, 2, 3)),
+    "History.growers": lambda: history.growers(0),
+    "History.survivors": lambda: history.survivors([1]),
+    "History.survivors of a live heap": lambda: live.survivors(),
+    "Survivors.piles": lambda: survivors.piles(9),
+    "Survivors.groups": lambda: survivors.groups(0),
+    "Survivors.members": lambda: survivors.members(0),
+    "Survivors.way": lambda: survivors.way(99),
+    "Join.take": lambda: m.Join.take(),
+    "Join.site_column": lambda: join.site_column(),
 }
 for name, query in QUERIES.items():
     m._fail_after(-1)
@@ -54,7 +73,23 @@ for name, query in QUERIES.items():
                 break  # so many succeed in a row that none is left to fail
         n += 1 + n // 20
     m._fail_after(-1)
-    assert type(query()) is type(expected), name
+    again = query()
+    assert type(again) is type(expected), name
+    if isinstance(again, list) and name not in ("types", "objects"):
+        assert again == expected, name
+del expected, again
+gc.collect()
+own = m.get_tracemalloc_memory()
+for query in QUERIES.values():
+    for n in (0, 1, 2, 3, 5, 8, 13, 21, 34):
+        m._fail_after(n)
+        try:
+            query()
+        except MemoryError:
+            pass
+m._fail_after(-1)
+gc.collect()
+assert m.get_tracemalloc_memory() == own, m.get_tracemalloc_memory() - own
 question(plain, things)
 question(kept, things[0])
 question(Graph.take(), things)

@@ -27,13 +27,19 @@ struct dict_unicode_entry {
 
 enum { DICT_KEYS_GENERAL, DICT_KEYS_UNICODE, DICT_KEYS_SPLIT };
 
-/* Whether tp_traverse of a dict leaves out its keys: they are all str, and the
- * dict's own, not those of a class. */
+/* How a dict has its keys.  tp_traverse visits values alone where they are all str: the
+ * dict's own (UNICODE), or those of a class (SPLIT); else each value and then its key. */
+static inline int
+object_dict_kind(PyObject *dict)
+{
+    return ((const struct dict_keys *)((PyDictObject *)dict)->ma_keys)->kind;
+}
+
+/* Whether tp_traverse of a dict leaves out its keys, and they are its own. */
 static inline int
 object_dict_hides_keys(PyObject *dict)
 {
-    const struct dict_keys *keys = (const struct dict_keys *)((PyDictObject *)dict)->ma_keys;
-    return keys->kind == DICT_KEYS_UNICODE;
+    return object_dict_kind(dict) == DICT_KEYS_UNICODE;
 }
 
 /* Where the attribute values of an instance may be, for a prefetch: not to be followed.

@@ -6,13 +6,9 @@
 
 #define VARINT_MAX_BYTES 10
 
-/* Where `count` more bytes may be written, or NULL. */
 static unsigned char *
-writer_room(struct writer *self, size_t count)
+writer_grow(struct writer *self, size_t count)
 {
-    if (self->capacity - self->length >= count && !self->failed) {
-        return self->data + self->length;
-    }
     void *block = self->data;
     if (self->failed || count > SIZE_MAX - self->length
         || mem_grow(&block, &self->capacity, self->length + count, 1) < 0) {
@@ -21,6 +17,14 @@ writer_room(struct writer *self, size_t count)
     }
     self->data = block;
     return self->data + self->length;
+}
+
+/* Where `count` more bytes may be written, or NULL. */
+static inline unsigned char *
+writer_room(struct writer *self, size_t count)
+{
+    return self->capacity - self->length >= count && !self->failed ? self->data + self->length
+                                                                   : writer_grow(self, count);
 }
 
 void

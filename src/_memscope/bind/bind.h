@@ -3,14 +3,18 @@
 #define MEMSCOPE_BIND_H
 
 #include "base/pycompat.h"
+#include "file/chunks.h"
 #include "trace/snapshot.h"
 
 struct module_state {
     PyTypeObject *columns_type;
     PyTypeObject *graph_type;
+    PyTypeObject *history_type, *survivors_type;
     PyTypeObject *join_type;
     PyTypeObject *dominators_type;
     int layout_is_tried, layout_is_right;       /* layout_is_verified */
+    PyMemAllocatorEx obj_allocator;             /* process_remember_pymalloc; zero: not seen */
+    int obj_allocator_is_malloc;
 };
 
 static inline struct module_state *
@@ -30,8 +34,12 @@ PyObject *columns_frames(const struct tracebacks *tracebacks, uint32_t traceback
 
 /* Functions of the module: tracing.c; counting.c, what the collector tracks,
  * counted and listed; names.c, by what name one object refers to another;
- * one_object.c, its references and size. */
-extern PyMethodDef tracing_methods[], counting_methods[], names_methods[], one_object_methods[];
+ * one_object.c, its references and size; process.c, the memory of the process. */
+extern PyMethodDef tracing_methods[], counting_methods[], names_methods[], one_object_methods[],
+    process_methods[];
+
+/* Notes the allocator of the OBJ domain if no hook is above it now.  Raises nothing. */
+void process_remember_pymalloc(struct module_state *state);
 
 /* Whether base/object_layout.h is right about this process; tried at the first call, on an
  * instance made for it (one_object.c).  May run the collector.  Raises nothing: 0 then. */
@@ -39,6 +47,9 @@ int layout_is_verified(PyObject *module);
 
 /* graph.c: the object graph as a type. */
 extern PyType_Spec graph_spec;
+
+/* history.c, survivors.c: which objects stay over a series of graphs, and where. */
+extern PyType_Spec history_spec, survivors_spec;
 
 /* A frozen copy of all traces, empty if tracing is off; NULL without memory.  Holding the
  * GIL; runs no Python code (tracing.c). */
@@ -48,5 +59,18 @@ struct snapshot *tracing_freeze(void);
  * threads vanish, and a hook could be reading their frames.  Nothing in other
  * interpreters, which come and go. */
 int tracing_stop_at_exit(PyObject *module);
+
+#ifdef MEMSCOPE_VERSION
+#  define BIND_CREATOR "memscope " MEMSCOPE_VERSION
+#else
+#  define BIND_CREATOR "memscope"
+#endif
+
+/* Who writes files. */
+static inline struct dump_origin
+bind_origin(void)
+{
+    return (struct dump_origin){BIND_CREATOR, Py_GetVersion(), Py_GetPlatform()};
+}
 
 #endif

@@ -168,12 +168,6 @@ from_bytes(PyObject *type, PyObject *data)
     }
 }
 
-#ifdef MEMSCOPE_VERSION
-#  define CREATOR "memscope " MEMSCOPE_VERSION
-#else
-#  define CREATOR "memscope"
-#endif
-
 PyDoc_STRVAR(to_bytes_doc,
              "to_bytes($self, /)\n"
              "--\n"
@@ -190,7 +184,7 @@ to_bytes(PyObject *object, PyObject *Py_UNUSED(ignored))
     if (summary == NULL) {
         return NULL;
     }
-    struct dump_origin origin = {CREATOR, Py_GetVersion(), Py_GetPlatform()};
+    struct dump_origin origin = bind_origin();
     struct writer file = {0};
     int result;
     Py_BEGIN_ALLOW_THREADS

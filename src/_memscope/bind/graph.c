@@ -89,6 +89,9 @@ graph_new_empty(PyTypeObject *type)
         self->graph = NULL;
         self->index = NULL;
         self->kept = NULL;
+        self->stored = 0;
+        self->labels = NULL;
+        self->sites = NULL;
     }
     return self;
 }
@@ -129,6 +132,8 @@ graph_dealloc(PyObject *object)
     graph_clear(object);
     pagemap_free(self->index);
     graph_free(self->graph);
+    labels_free(self->labels);
+    sites_free(self->sites);
     PyObject_GC_Del(self);
     Py_DECREF(type);
 }
@@ -142,10 +147,16 @@ graph_length(PyObject *self)
 }
 
 PyObject *
-graph_new_text(const struct graph *graph, graph_text text)
+graph_new_text(const struct writer *texts, graph_text text)
 {
-    return PyUnicode_DecodeUTF8(graph_text_of(graph, text),
-                                (Py_ssize_t)strlen(graph_text_of(graph, text)), "surrogatepass");
+    const char *start = (const char *)texts->data + text;
+    return PyUnicode_DecodeUTF8(start, (Py_ssize_t)strlen(start), "surrogatepass");
+}
+
+static PyObject *
+new_text(const struct graph *graph, graph_text text)
+{
+    return graph_new_text(&graph->texts, text);
 }
 
 PyDoc_STRVAR(types_doc,
@@ -163,9 +174,9 @@ types(PyObject *object, PyObject *Py_UNUSED(ignored))
     for (uint32_t i = 0; list != NULL && i < graph->type_count; i++) {
         const struct graph_type *type = &graph->types[i];
         PyObject *module =
-            type->module != 0 ? graph_new_text(graph, type->module) : Py_NewRef(Py_None);
-        PyObject *row = Py_BuildValue("NNNIK", module, graph_new_text(graph, type->qualname),
-                                      graph_new_text(graph, type->name), type->count,
+            type->module != 0 ? new_text(graph, type->module) : Py_NewRef(Py_None);
+        PyObject *row = Py_BuildValue("NNNIK", module, new_text(graph, type->qualname),
+                                      new_text(graph, type->name), type->count,
                                       (unsigned long long)type->bytes);
         if (row == NULL) {
             Py_CLEAR(list);
@@ -230,8 +241,8 @@ holder(PyObject *object, PyObject *number)
     }
     const struct graph_holder *found = &self->graph->holders[i];
     return Py_BuildValue("sIKNNI", found->kind == GRAPH_THREAD ? "thread" : "frame", found->thread,
-                         (unsigned long long)found->ident, graph_new_text(self->graph, found->name),
-                         graph_new_text(self->graph, found->filename), found->lineno);
+                         (unsigned long long)found->ident, new_text(self->graph, found->name),
+                         new_text(self->graph, found->filename), found->lineno);
 }
 
 PyDoc_STRVAR(local_names_doc,
@@ -254,7 +265,7 @@ local_names(PyObject *object, PyObject *number)
     PyObject *list = PyList_New(0);
     for (uint32_t edge = graph->out_start[i]; list != NULL && edge < graph->out_start[i + 1];
          edge++) {
-        PyObject *name = graph_new_text(graph, graph->local_names[edge]);
+        PyObject *name = new_text(graph, graph->local_names[edge]);
         if (name == NULL || PyList_Append(list, name) < 0) {
             Py_CLEAR(list);
         }
@@ -364,9 +375,14 @@ get_number(PyObject *object, void *which)
     case 2:
         return PyLong_FromSize_t(graph->edge_count);
     case 3:
-        return PyLong_FromSize_t(graph_nbytes(graph));
+        return PyLong_FromSize_t(
+            graph_nbytes(graph)
+            + (self->labels != NULL ? labels_nbytes(self->labels, graph->count) : 0)
+            + (self->sites != NULL ? sites_nbytes(self->sites, graph->count) : 0));
     case 4:
         return PyLong_FromSize_t(graph->lost);
+    case 6:
+        return PyBool_FromLong(self->stored);
     default:
         return PyBool_FromLong(self->kept != NULL);
     }
@@ -379,6 +395,7 @@ static PyGetSetDef getset[] = {
     {"nbytes", get_number, NULL, "Bytes that the graph takes.", (void *)3},
     {"lost", get_number, NULL, "References to addresses beyond what can be indexed.", (void *)4},
     {"kept", get_number, NULL, "Whether the objects are held.", (void *)5},
+    {"stored", get_number, NULL, "Whether it is from a file.", (void *)6},
     {0},
 };
 
@@ -387,6 +404,11 @@ static PyGetSetDef getset[] = {
 static PyMethodDef methods[] = {
     {"take", WITH_KEYWORDS(graph_take), METH_CLASS | METH_VARARGS | METH_KEYWORDS, graph_take_doc},
     {"from_pairs", graph_from_python, METH_CLASS | METH_VARARGS, graph_from_python_doc},
+    {"from_bytes", graph_from_bytes, METH_CLASS | METH_O, graph_from_bytes_doc},
+    {"to_bytes", WITH_KEYWORDS(graph_to_bytes), METH_VARARGS | METH_KEYWORDS, graph_to_bytes_doc},
+    {"edge_names", graph_edge_names, METH_VARARGS, graph_edge_names_doc},
+    {"description", graph_description, METH_O, graph_description_doc},
+    {"sites", graph_sites, METH_NOARGS, graph_sites_doc},
     {"types", types, METH_NOARGS, types_doc},
     {"node", node, METH_O, node_doc},
     {"holder", holder, METH_O, holder_doc},
@@ -410,7 +432,7 @@ static PyMethodDef methods[] = {
 
 PyDoc_STRVAR(graph_doc,
 "A frozen graph of the heap: nodes are objects, and threads and their frames before\n"
-"them; edges are references.  Made by take().");
+"them; edges are references.  Made by take() and from_bytes().");
 
 static PyType_Slot slots[] = {
     {Py_tp_doc, (void *)graph_doc},   {Py_tp_dealloc, graph_dealloc},

@@ -1,18 +1,24 @@
 /* The Graph type: a heap graph as a Python object.  graph.c has the type and what is in
  * a graph, graph_take.c how one is made, graph_objects.c the way to the live objects,
- * the others its questions. */
+ * graph_file.c that into a file and back, graph_labels.c what came with it; the others
+ * its questions. */
 #ifndef MEMSCOPE_BIND_GRAPH_H
 #define MEMSCOPE_BIND_GRAPH_H
 
 #include "base/pycompat.h"
 #include "heap/graph.h"
+#include "heap/labels.h"
 #include "heap/pagemap.h"
+#include "heap/sites.h"
 
 typedef struct {
     PyObject_HEAD
     struct graph *graph;        /* owned; never NULL */
     PyObject **kept;            /* strong references, one for each node but holders; or NULL */
     struct pagemap *index;      /* owned; from address to node + 1; NULL if not kept */
+    int stored;                 /* from a file: addresses mean nothing in this process */
+    struct labels *labels;      /* owned; NULL unless stored, and then too if not in the file */
+    struct sites *sites;        /* the same */
 } Graph;
 
 /* Reads a node number; -1 with IndexError or TypeError.  `what` begins the message. */
@@ -34,9 +40,6 @@ int graph_nodes_arg(Graph *self, PyObject *sequence, struct node_args *out);
 /* An object without a graph, not yet tracked: it is made before the graph is, since
  * making it could start a collection. */
 Graph *graph_new_empty(PyTypeObject *type);
-
-/* New str. */
-PyObject *graph_new_text(const struct graph *graph, graph_text text);
 
 /* A new list of ints. */
 PyObject *graph_node_list(const uint32_t *nodes, size_t count);
@@ -74,5 +77,19 @@ extern const char graph_dominators_doc[];
 /* graph_growth.c */
 PyObject *graph_grown(PyObject *self, PyObject *args);
 extern const char graph_grown_doc[];
+
+/* graph_file.c */
+PyObject *graph_to_bytes(PyObject *self, PyObject *args, PyObject *kwargs);
+PyObject *graph_from_bytes(PyObject *type, PyObject *data);
+extern const char graph_to_bytes_doc[], graph_from_bytes_doc[];
+
+/* graph_labels.c */
+PyObject *graph_edge_names(PyObject *self, PyObject *args);
+PyObject *graph_description(PyObject *self, PyObject *number);
+PyObject *graph_sites(PyObject *self, PyObject *ignored);
+extern const char graph_edge_names_doc[], graph_description_doc[], graph_sites_doc[];
+
+/* A new str of a text (graph.c). */
+PyObject *graph_new_text(const struct writer *texts, graph_text text);
 
 #endif

@@ -16,6 +16,10 @@ struct joiner {
     const struct graph *graph;
     const struct snapshot *snapshot;
     uint32_t *row;
+    struct hashmap *types;      /* address of a class -> its number; NULL: no strays wanted,
+                                   because the blocks may be gone */
+    struct graph_join_stray *strays;
+    size_t stray_count, stray_capacity;
 };
 
 /* Gives the node the row, unless a block that begins later contains it too. */
@@ -29,16 +33,19 @@ claim(const struct joiner *self, uint32_t node, uint32_t row)
     }
 }
 
-/* What lies from `begin` to `end`, both in one region of the map. */
-static void
+/* What lies from `begin` to `end`, both in one region of the map; whether any object does,
+ * hidden ones included. */
+static bool
 join_slots(const struct joiner *self, const uint32_t *slots, uint64_t begin, uint64_t end,
            uint32_t row)
 {
     size_t first = pagemap_index(begin), last = pagemap_index(end - 1);
     /* At its ends a block may have but a part of a slot; then the object is asked. */
     size_t whole = begin % SLOT_BYTES == 0 ? (size_t)((end - begin) / SLOT_BYTES) : 0;
+    bool any = false;
     for (size_t slot = first; slot <= last; slot++) {
         uint32_t found = slots[slot];
+        any |= found != 0;
         if (found == 0 || found > self->graph->count) {     /* nothing, or hidden */
             continue;
         }
@@ -51,44 +58,92 @@ join_slots(const struct joiner *self, const uint32_t *slots, uint64_t begin, uin
             claim(self, found - 1, row);
         }
     }
+    return any;
 }
 
-static void
+static bool
 join_block(const struct joiner *self, const struct pagemap *map, uint64_t begin, uint64_t size,
            uint32_t row)
 {
     uint64_t end = size < UINT64_MAX - begin ? begin + size : UINT64_MAX;
+    bool any = false;
     while (begin < end) {
         uint64_t region_end = (begin | (REGION_BYTES - 1)) + 1;
         uint64_t stop = region_end > begin && region_end < end ? region_end : end;
         const uint32_t *slots = pagemap_region(map, begin);
         if (slots != NULL) {
-            join_slots(self, slots, begin, stop, row);
+            any |= join_slots(self, slots, begin, stop, row);
         }
         else if (begin >> PAGEMAP_ADDRESS_BITS != 0) {
-            return;
+            return true;
         }
         begin = stop;
     }
+    return any;
 }
 
-static void
-join_all(const struct joiner *self, const struct pagemap *map)
+/* Looks whether a block in which no object was found is one: it begins as an object does
+ * that the collector does not know, alive, of a class that is in the graph.  The block is
+ * allocated, because its trace is there and nobody has run since. */
+static int
+add_stray(struct joiner *self, uint32_t row)
+{
+    const PyObject *object = (const PyObject *)(uintptr_t)self->snapshot->address[row];
+    if (snapshot_size(self->snapshot, row) < sizeof *object
+        || (uintptr_t)object % sizeof(void *) != 0) {
+        return 0;
+    }
+    const uint64_t *type = hashmap_get(self->types, (uintptr_t)object->ob_type);
+    if (type == NULL || Py_REFCNT((PyObject *)(uintptr_t)object) <= 0) {    /* in a free list */
+        return 0;
+    }
+    if (mem_grow((void **)&self->strays, &self->stray_capacity, self->stray_count + 1,
+                 sizeof *self->strays)
+        < 0) {
+        return -1;
+    }
+    self->strays[self->stray_count++] = (struct graph_join_stray){row, (uint32_t)*type};
+    return 0;
+}
+
+static int
+join_all(struct joiner *self, const struct pagemap *map)
 {
     const struct snapshot *snapshot = self->snapshot;
     size_t count = snapshot->count < GRAPH_JOIN_NONE ? snapshot->count : GRAPH_JOIN_NONE;
     for (uint32_t row = 0; row < count; row++) {
-        if (snapshot->domain[row] < SNAPSHOT_TRACKED && snapshot->address[row] != 0) {
+        if (snapshot->domain[row] >= SNAPSHOT_TRACKED || snapshot->address[row] == 0) {
+            continue;
+        }
+        bool any =
             join_block(self, map, snapshot->address[row], snapshot_size(snapshot, row), row);
+        if (!any && self->types != NULL && snapshot->domain[row] == SNAPSHOT_OBJ
+            && add_stray(self, row) < 0) {
+            return -1;
         }
     }
+    return 0;
+}
+
+/* Classes of which an object needs no header of the collector's, by address. */
+static int
+index_types(const struct graph *graph, struct hashmap *types)
+{
+    for (uint32_t i = 0; i < graph->type_count; i++) {
+        const PyTypeObject *type = (const PyTypeObject *)(uintptr_t)graph->types[i].address;
+        if (type != NULL && !(type->tp_flags & Py_TPFLAGS_HAVE_GC)
+            && hashmap_put(types, graph->types[i].address, i) < 0) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 /* Fills the empty columns of a join.  0, or -1 without memory, with no exception set;
  * what is there already goes with the object. */
 static int
 fill(Join *self, const struct graph *graph, const struct snapshot *snapshot,
-     const struct pagemap *map)
+     const struct pagemap *map, bool is_now)
 {
     size_t count = (size_t)graph->count + 1;
     self->length = (Py_ssize_t)graph->count;
@@ -97,9 +152,17 @@ fill(Join *self, const struct graph *graph, const struct snapshot *snapshot,
         return -1;
     }
     memset(self->row, 0xff, count * sizeof *self->row);
-    struct joiner joiner = {graph, snapshot, self->row};
-    join_all(&joiner, map);
-    return 0;
+    struct hashmap types = {0};
+    struct joiner joiner = {
+        .graph = graph, .snapshot = snapshot, .row = self->row, .types = is_now ? &types : NULL};
+    int status = is_now ? index_types(graph, &types) : 0;
+    if (status == 0) {
+        status = join_all(&joiner, map);
+    }
+    self->strays = joiner.strays;
+    self->stray_count = joiner.stray_count;
+    hashmap_clear(&types);
+    return status;
 }
 
 /* A map as the walk makes one; NULL without memory. */
@@ -131,6 +194,8 @@ new_empty(PyTypeObject *type)
         self->columns = NULL;
         self->row = NULL;
         self->length = 0;
+        self->strays = NULL;
+        self->stray_count = 0;
     }
     return self;
 }
@@ -156,6 +221,7 @@ join_dealloc(PyObject *object)
     Py_XDECREF(self->graph);
     Py_XDECREF(self->columns);
     mem_free(self->row);
+    mem_free(self->strays);
     PyObject_GC_Del(self);
     Py_DECREF(type);
 }
@@ -182,7 +248,7 @@ join_now(const struct graph *graph, const struct pagemap *map, void *arg)
 {
     struct moment *moment = arg;
     moment->snapshot = tracing_freeze();
-    return moment->snapshot != NULL ? fill(moment->join, graph, moment->snapshot, map) : -1;
+    return moment->snapshot != NULL ? fill(moment->join, graph, moment->snapshot, map, true) : -1;
 }
 
 static PyObject *
@@ -230,7 +296,8 @@ join_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     Py_BEGIN_ALLOW_THREADS
         struct pagemap *made = self->graph->index == NULL ? index_graph(self->graph->graph) : NULL;
         const struct pagemap *map = made != NULL ? made : self->graph->index;
-        status = map != NULL ? fill(self, self->graph->graph, self->columns->snapshot, map) : -1;
+        status = map != NULL ? fill(self, self->graph->graph, self->columns->snapshot, map, false)
+                              : -1;
         pagemap_free(made);
     Py_END_ALLOW_THREADS
     if (status < 0) {
@@ -391,8 +458,8 @@ new_type_names(const struct graph *graph)
     for (uint32_t i = 0; names != NULL && i < graph->type_count; i++) {
         const struct graph_type *type = &graph->types[i];
         PyObject *module =
-            type->module != 0 ? graph_new_text(graph, type->module) : Py_NewRef(Py_None);
-        PyObject *name = Py_BuildValue("NN", module, graph_new_text(graph, type->qualname));
+            type->module != 0 ? graph_new_text(&graph->texts, type->module) : Py_NewRef(Py_None);
+        PyObject *name = Py_BuildValue("NN", module, graph_new_text(&graph->texts, type->qualname));
         if (name == NULL) {
             Py_CLEAR(names);
             break;
@@ -483,7 +550,167 @@ static PyGetSetDef getset[] = {
     {0},
 };
 
+PyDoc_STRVAR(places_doc,
+"places($self, node, /)\n"
+"--\n"
+"\n"
+"Where the node's block was allocated: (file name, line, function) of each frame, newest\n"
+"first; [] if that was not traced.");
+
+static PyObject *
+place_list(const struct tracebacks *tree, uint32_t id)
+{
+    PyObject *list = PyList_New(0);
+    while (list != NULL && id != 0) {
+        const struct traceback_node *frame = tracebacks_node(tree, id);
+        id = frame->parent;
+        if (frame->function == TRACEBACK_TOTAL) {
+            continue;
+        }
+        const struct function *function = tracebacks_function(tree, frame->function);
+        PyObject *place = Py_BuildValue(
+            "NIN", objects_new_text(tracebacks_text(tree, function->filename)), frame->lineno,
+            objects_new_text(tracebacks_text(tree, function->name)));
+        if (place == NULL || PyList_Append(list, place) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(place);
+    }
+    return list;
+}
+
+static PyObject *
+places(PyObject *object, PyObject *number)
+{
+    Join *self = (Join *)object;
+    uint32_t node;
+    if (graph_node_arg(self->graph, number, &node) < 0) {
+        return NULL;
+    }
+    return place_list(self->columns->snapshot->tracebacks, graph_join_traceback(self, node));
+}
+
+PyDoc_STRVAR(places_of_row_doc,
+"places_of_row($self, row, /)\n"
+"--\n"
+"\n"
+"As places, of a row of the table.");
+
+static PyObject *
+places_of_row(PyObject *object, PyObject *number)
+{
+    Join *self = (Join *)object;
+    const struct snapshot *snapshot = self->columns->snapshot;
+    Py_ssize_t row = PyNumber_AsSsize_t(number, PyExc_IndexError);
+    if (row == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (row < 0 || (size_t)row >= snapshot->count) {
+        PyErr_Format(PyExc_IndexError, "row %zd is not one of %zu", row, snapshot->count);
+        return NULL;
+    }
+    return place_list(snapshot->tracebacks, snapshot->traceback[row]);
+}
+
+PyDoc_STRVAR(strays_doc,
+"strays($self, /)\n"
+"--\n"
+"\n"
+"Objects that nothing in the graph leads to, of classes the collector does not track (str,\n"
+"bytes): (number of the class, row of the table, bytes, epoch) for each.  Only C code can hold them.  Known of Join.take() only.");
+
+static PyObject *
+strays(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    Join *self = (Join *)object;
+    const struct snapshot *snapshot = self->columns->snapshot;
+    PyObject *list = PyList_New((Py_ssize_t)self->stray_count);
+    for (size_t i = 0; list != NULL && i < self->stray_count; i++) {
+        struct graph_join_stray one = self->strays[i];
+        PyObject *row = Py_BuildValue("IIKK", one.type, one.row,
+                                      (unsigned long long)snapshot_size(snapshot, one.row),
+                                      (unsigned long long)snapshot->epochs[snapshot->epoch[one.row]]);
+        if (row == NULL) {
+            Py_CLEAR(list);
+            break;
+        }
+        PyList_SET_ITEM(list, (Py_ssize_t)i, row);
+    }
+    return list;
+}
+
+PyDoc_STRVAR(site_column_doc,
+"site_column($self, /)\n"
+"--\n"
+"\n"
+"(column, table): for each node, as four bytes, the number of the line that allocated it,\n"
+"0 if that was not traced; and the lines from number 1 on, as (file name, line, function).");
+
+/* The number of the line that is the newest frame of a traceback; 0 on failure. */
+static uint32_t
+site_number(const struct tracebacks *tree, uint32_t id, struct hashmap *numbers, PyObject *table)
+{
+    const struct traceback_node *frame = tracebacks_node(tree, id);
+    if (frame->function == TRACEBACK_TOTAL) {
+        frame = tracebacks_node(tree, frame->parent);
+    }
+    uint64_t key = (uint64_t)frame->function << 32 | frame->lineno;
+    const uint64_t *known = hashmap_get(numbers, key);
+    if (known != NULL) {
+        return (uint32_t)*known;
+    }
+    const struct function *function = tracebacks_function(tree, frame->function);
+    PyObject *place = Py_BuildValue(
+        "NIN", objects_new_text(tracebacks_text(tree, function->filename)), frame->lineno,
+        objects_new_text(tracebacks_text(tree, function->name)));
+    int status = place != NULL ? PyList_Append(table, place) : -1;
+    Py_XDECREF(place);
+    uint32_t number = (uint32_t)PyList_GET_SIZE(table);
+    if (status == 0 && hashmap_put(numbers, key, number) < 0) {
+        PyErr_NoMemory();
+        status = -1;
+    }
+    return status == 0 ? number : 0;
+}
+
+static PyObject *
+site_column(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    Join *self = (Join *)object;
+    const struct snapshot *snapshot = self->columns->snapshot;
+    struct hashmap numbers = {0};
+    uint32_t last = 0, number = 0;
+    PyObject *table = PyList_New(0);
+    PyObject *column = PyBytes_FromStringAndSize(NULL, self->length * (Py_ssize_t)sizeof last);
+    for (Py_ssize_t node = 0; table != NULL && column != NULL && node < self->length; node++) {
+        uint32_t row = self->row[node];
+        uint32_t id = row != GRAPH_JOIN_NONE ? snapshot->traceback[row] : 0;
+        if (id != last) {       /* neighbours mostly come from one line */
+            number = id != 0 ? site_number(snapshot->tracebacks, id, &numbers, table) : 0;
+            last = id;
+            if (id != 0 && number == 0) {
+                Py_CLEAR(column);
+                break;
+            }
+        }
+        memcpy(PyBytes_AS_STRING(column) + node * (Py_ssize_t)sizeof number, &number,
+               sizeof number);
+    }
+    hashmap_clear(&numbers);
+    PyObject *result =
+        table != NULL && column != NULL ? PyTuple_Pack(2, column, table) : NULL;
+    Py_XDECREF(table);
+    Py_XDECREF(column);
+    return result;
+}
+
 static PyMethodDef methods[] = {
+    {"site_column", site_column, METH_NOARGS, site_column_doc},
+    {"places", places, METH_O, places_doc},
+    {"places_of_row", places_of_row, METH_O, places_of_row_doc},
+    {"strays", strays, METH_NOARGS, strays_doc},
     {"take", (PyCFunction)(void (*)(void))take, METH_CLASS | METH_VARARGS | METH_KEYWORDS,
      take_doc},
     {"row", row, METH_O, row_doc},

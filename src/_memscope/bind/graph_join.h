@@ -18,12 +18,20 @@
 
 #define GRAPH_JOIN_NONE UINT32_MAX      /* not traced */
 
+/* A traced block that is an object, of a class of the graph, to which nothing leads: only C
+ * code can have a reference to it. */
+struct graph_join_stray {
+    uint32_t row, type;
+};
+
 typedef struct {
     PyObject_HEAD
     Graph *graph;               /* strong; never NULL once made */
     Columns *columns;           /* strong; likewise */
     uint32_t *row;              /* by node: of the snapshot, or GRAPH_JOIN_NONE; owned */
     Py_ssize_t length;          /* nodes; the shape of the buffer */
+    struct graph_join_stray *strays;    /* owned; by row.  Known of Join.take only */
+    size_t stray_count;
 } Join;
 
 extern PyType_Spec graph_join_spec;

@@ -9,7 +9,8 @@ const char graph_find_doc[] =
     "find($self, objects, /)\n"
     "--\n"
     "\n"
-    "The node of each object, -1 for one that is not in the graph.\n"
+    "The node of each object, -1 for one that is not in the graph; for all, if it is from a\n"
+    "file.\n"
     "\n"
     "An address may have been given to another object since the graph was taken; then the\n"
     "node is that of the object that was there.  Cost: one pass over the graph, without\n"
@@ -30,7 +31,8 @@ graph_find(PyObject *object, PyObject *sequence)
     for (Py_ssize_t i = 0; i < count && self->index == NULL && !failed; i++) {
         failed = hashmap_put(&wanted, (uintptr_t)PySequence_Fast_GET_ITEM(objects, i), 0) < 0;
     }
-    for (uint32_t i = graph->holder_count; i < graph->count && wanted.count > 0; i++) {
+    for (uint32_t i = graph->holder_count; i < graph->count && wanted.count > 0 && !self->stored;
+         i++) {
         uint64_t *node = hashmap_get(&wanted, graph->address[i]);
         if (node != NULL) {
             *node = (uint64_t)i + 1;
@@ -213,7 +215,7 @@ const char graph_objects_doc[] =
     "--\n"
     "\n"
     "The object of each node; *default* for a thread, a frame and an object that is gone,\n"
-    "or of which that cannot be told.\n"
+    "or of which that cannot be told, and for all in a graph from a file.\n"
     "\n"
     "Without keep, another object may meanwhile have the address of one that is gone.\n"
     "Cost: without keep, a pass over what the collector tracks.";
@@ -241,13 +243,14 @@ graph_objects(PyObject *object, PyObject *args)
     else if (graph_parse_nodes(sequence, graph->count, nodes) == 0) {
         list = PyList_New((Py_ssize_t)count);
     }
-    if (list != NULL && self->kept == NULL && find_alive(&check, nodes, count) < 0) {
+    bool looks = self->kept == NULL && !self->stored;
+    if (list != NULL && looks && find_alive(&check, nodes, count) < 0) {
         PyErr_NoMemory();
         Py_CLEAR(list);
     }
     for (size_t i = 0; list != NULL && i < count; i++) {
-        int known =
-            self->kept != NULL ? nodes[i] >= graph->holder_count : is_alive(&check, nodes[i]);
+        bool known = self->kept != NULL ? nodes[i] >= graph->holder_count
+                                        : looks && is_alive(&check, nodes[i]);
         PyObject *found = known ? (PyObject *)(uintptr_t)graph->address[nodes[i]] : missing;
         PyList_SET_ITEM(list, (Py_ssize_t)i, Py_NewRef(found));
     }

@@ -1,12 +1,13 @@
 /* By which names one live object refers to another.
  *
- * Looks at memory alone: no attribute is fetched but of the interpreter's own classes,
- * nothing is compared but addresses, and what an object has made lazily (a dict, a
- * frame) stays unmade.  What is found is referenced first and made into tuples at the
- * end, since making them may start a collection, and with it the program's code. */
+ * What is found is referenced first and made into tuples at the end, since making them may
+ * start a collection, and with it the program's code. */
+#include "bind/names.h"
+
 #include <string.h>
 
 #include "base/frame_layout.h"
+#include "base/mem.h"
 #include "base/object_layout.h"
 #include "bind/bind.h"
 #include "heap/stacks.h"
@@ -16,41 +17,60 @@
 #  include <structmember.h>
 #endif
 
-#define MOST_NAMES 100      /* of one reference */
+const char *
+names_kind(enum name_kind kind)
+{
+    static const char *const kinds[] = {
+        "attribute", "slot",  "dict",       "type", "cell", "callback", "local",
+        "key",       "index", "key itself", "item", "weak", "awaiting", "function",
+    };
+    return kinds[kind];
+}
 
-struct name {
-    const char *kind;
-    PyObject *object;           /* owned; or NULL, and then `text` or `index` */
-    const char *text;
-    Py_ssize_t index;
-};
+void
+names_release(struct names *self)
+{
+    mem_free(self->items);
+    self->items = NULL;
+    self->count = self->capacity = 0;
+}
 
-struct names {
-    const PyObject *target;
-    int layout_is_verified;
-    struct name items[MOST_NAMES];
-    size_t count;
-};
+/* Whether there is room for what could follow. */
+static bool
+is_open(const struct names *self)
+{
+    return self->count < self->most && !self->failed;
+}
+
+/* Whether a reference to `target` is asked for.  NULL is none. */
+static bool
+is_asked(const struct names *self, const void *target)
+{
+    return self->only != NULL ? target == (const void *)self->only : target != NULL;
+}
 
 static void
 add(struct names *self, struct name name)
 {
-    if (self->count < MOST_NAMES) {
-        Py_XINCREF(name.object);
-        self->items[self->count++] = name;
+    if (!is_open(self) || !is_asked(self, name.target)) {
+        return;
     }
+    if (self->count == self->capacity
+        && mem_grow((void **)&self->items, &self->capacity, self->count + 1, sizeof name) < 0) {
+        self->failed = true;
+        return;
+    }
+    self->items[self->count++] = name;
 }
 
-/* A reference with a name of its own, if it is one to the target. */
+/* A reference with a name of its own. */
 static void
-check(struct names *self, const void *value, const char *kind, const char *text)
+add_text(struct names *self, const void *target, enum name_kind kind, const char *text)
 {
-    if (value == (const void *)self->target) {
-        add(self, (struct name){.kind = kind, .text = text});
-    }
+    add(self, (struct name){.kind = kind, .target = target, .text = text});
 }
 
-#define ATTRIBUTE(value, text) check(self, (value), "attribute", (text))
+#define ATTRIBUTE(value, text) add_text(self, (value), NAME_ATTRIBUTE, (text))
 
 /* -- instances ------------------------------------------------------------------------ */
 
@@ -61,8 +81,8 @@ name_inline_values(struct names *self, PyObject *source)
     PyObject *const *values = object_inline_values(source);
     const struct dict_unicode_entry *keys = object_shared_keys(Py_TYPE(source), &count);
     for (Py_ssize_t i = 0; values != NULL && keys != NULL && i < count; i++) {
-        if (values[i] == self->target && keys[i].key != NULL) {
-            add(self, (struct name){.kind = "attribute", .object = keys[i].key});
+        if (keys[i].key != NULL) {
+            add(self, (struct name){NAME_ATTRIBUTE, values[i], .object = keys[i].key});
         }
     }
 }
@@ -86,88 +106,184 @@ borrow_dict(const struct names *self, PyObject *source)
     return offset > 0 ? *(PyObject **)((char *)source + offset) : NULL;
 }
 
-static void
-name_instance(struct names *self, PyObject *source)
+void
+names_of_instance(struct names *self, PyObject *source)
 {
-    check(self, Py_TYPE(source), "type", "__class__");
+    /* Of a class that is not on the heap no instance visits it. */
+    if (PyType_HasFeature(Py_TYPE(source), Py_TPFLAGS_HEAPTYPE)) {
+        add_text(self, Py_TYPE(source), NAME_TYPE, "__class__");
+    }
     if (self->layout_is_verified && PyType_HasFeature(Py_TYPE(source), Py_TPFLAGS_MANAGED_DICT)) {
         name_inline_values(self, source);
     }
     if (!PyType_Check(source) && Py_TYPE(source)->tp_dictoffset != 0) {
-        check(self, borrow_dict(self, source), "dict", "__dict__");
+        add_text(self, borrow_dict(self, source), NAME_DICT, "__dict__");
     }
 }
 
-/* Whether a reference has been named so already. */
-static int
-has_text(const struct names *self, PyObject *text)
+/* Whether the reference to `target` has been named so already. */
+static bool
+has_text(const struct names *self, const void *target, PyObject *text)
 {
     for (size_t i = 0; i < self->count; i++) {
-        if (self->items[i].text != NULL && PyUnicode_CheckExact(text)
-            && PyUnicode_CompareWithASCIIString(text, self->items[i].text) == 0) {
-            return 1;
+        const struct name *name = &self->items[i];
+        if (name->target == target && name->text != NULL
+            && PyUnicode_CompareWithASCIIString(text, name->text) == 0) {
+            return true;
         }
+    }
+    return false;
+}
+
+static int
+add_members(struct members *self, PyTypeObject *type, PyObject *dict)
+{
+    enum { OBJECT = 6, OBJECT_EX = 16 };        /* structmember.h, descrobject.h */
+    PyObject *key, *value;
+    Py_ssize_t position = 0;
+    while (PyDict_Next(dict, &position, &key, &value)) {
+        if (!Py_IS_TYPE(value, &PyMemberDescr_Type) || !PyUnicode_CheckExact(key)
+            || !PyType_IsSubtype(type, PyDescr_TYPE(value))) {
+            continue;
+        }
+        const PyMemberDef *member = ((PyMemberDescrObject *)value)->d_member;
+        if (member->type != OBJECT && member->type != OBJECT_EX) {
+            continue;
+        }
+        if (self->count == self->capacity
+            && mem_grow((void **)&self->items, &self->capacity, self->count + 1,
+                        sizeof *self->items)
+                   < 0) {
+            return -1;
+        }
+        self->items[self->count++] = (struct member){member->offset, key};
     }
     return 0;
 }
 
-/* Slots, and fields of classes in C that are declared as members.  Of some of those it
- * depends on the version whether they are: they are named above already. */
-static void
-name_members(struct names *self, PyObject *source)
+int
+names_find_members(PyTypeObject *type, struct members *out)
 {
-    enum { OBJECT = 6, OBJECT_EX = 16 };        /* structmember.h, descrobject.h */
-    PyObject *mro = Py_TYPE(source)->tp_mro;
-    for (Py_ssize_t i = 0; mro != NULL && i < PyTuple_GET_SIZE(mro); i++) {
+    PyObject *mro = type->tp_mro;
+    int status = 0;
+    for (Py_ssize_t i = 0; mro != NULL && i < PyTuple_GET_SIZE(mro) && status == 0; i++) {
         PyObject *base = PyTuple_GET_ITEM(mro, i);
         PyObject *dict = PyType_Check(base) ? pycompat_new_type_dict((PyTypeObject *)base) : NULL;
-        PyObject *key, *value;
-        Py_ssize_t position = 0;
-        while (dict != NULL && PyDict_Next(dict, &position, &key, &value)) {
-            if (!Py_IS_TYPE(value, &PyMemberDescr_Type) || !PyUnicode_CheckExact(key)
-                || !PyType_IsSubtype(Py_TYPE(source), PyDescr_TYPE(value))) {
-                continue;
-            }
-            const PyMemberDef *member = ((PyMemberDescrObject *)value)->d_member;
-            if ((member->type == OBJECT || member->type == OBJECT_EX)
-                && *(PyObject **)((char *)source + member->offset) == self->target
-                && !has_text(self, key)) {
-                add(self, (struct name){.kind = "slot", .object = key});
-            }
-        }
+        status = dict != NULL ? add_members(out, type, dict) : 0;
         Py_XDECREF(dict);
+    }
+    return status;
+}
+
+/* Of some fields it depends on the version whether they are declared: those are named
+ * already. */
+static void
+name_members(struct names *self, PyObject *source, const struct members *members)
+{
+    for (size_t i = 0; i < members->count; i++) {
+        const struct member *member = &members->items[i];
+        const void *target = *(PyObject **)((char *)source + member->offset);
+        if (is_asked(self, target) && !has_text(self, target, member->name)) {
+            add(self, (struct name){NAME_SLOT, target, .object = member->name});
+        }
     }
 }
 
 /* -- containers ----------------------------------------------------------------------- */
 
 static void
-name_dict(struct names *self, PyObject *source)
+name_entries(struct names *self, PyObject *source)
 {
     PyObject *key, *value;
     Py_ssize_t position = 0;
-    while (self->count < MOST_NAMES && PyDict_Next(source, &position, &key, &value)) {
-        if (value == self->target) {
-            add(self, (struct name){.kind = "key", .object = key});
-        }
-        check(self, key, "key itself", NULL);
+    while (is_open(self) && PyDict_Next(source, &position, &key, &value)) {
+        add(self, (struct name){NAME_KEY, value, .object = key});
+        add(self, (struct name){.kind = NAME_KEY_ITSELF, .target = key});
     }
 }
 
 static void
 name_items(struct names *self, PyObject *const *items, Py_ssize_t count)
 {
-    for (Py_ssize_t i = 0; i < count && self->count < MOST_NAMES; i++) {
-        if (items[i] == self->target) {
-            add(self, (struct name){.kind = "index", .index = i});
-        }
+    for (Py_ssize_t i = 0; i < count && is_open(self); i++) {
+        add(self, (struct name){NAME_INDEX, items[i], .index = i});
     }
 }
 
 static int
-is_target(PyObject *object, void *arg)
+name_element(PyObject *element, void *arg)
 {
-    return object == ((struct names *)arg)->target;
+    struct names *self = arg;
+    add(self, (struct name){.kind = NAME_ITEM, .target = element});
+    return !is_open(self);
+}
+
+/* The class of all deques, if the class is one of them.  Another one of that name gives
+ * wrong names, and no worse: what it traverses is its own. */
+static PyTypeObject *
+find_deque(PyTypeObject *type)
+{
+    PyObject *mro = type->tp_mro;
+    for (Py_ssize_t i = 0; mro != NULL && i < PyTuple_GET_SIZE(mro); i++) {
+        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(mro, i);
+        if (PyType_Check(base) && PyType_IS_GC(base)
+            && strcmp(base->tp_name, "collections.deque") == 0) {
+            return base;
+        }
+    }
+    return NULL;
+}
+
+struct deque {
+    struct names *names;
+    Py_ssize_t next;
+};
+
+static int
+name_deque_item(PyObject *item, void *arg)
+{
+    struct deque *self = arg;
+    if (self->next >= 0) {
+        add(self->names, (struct name){NAME_INDEX, item, .index = self->next});
+    }
+    self->next++;
+    return !is_open(self->names);
+}
+
+/* deque_traverse() begins with the class, where that is on the heap. */
+static void
+name_deque(struct names *self, PyObject *source, PyTypeObject *deque)
+{
+    struct deque visitor = {self, PyType_HasFeature(deque, Py_TPFLAGS_HEAPTYPE) ? -1 : 0};
+    deque->tp_traverse(source, name_deque_item, &visitor);
+}
+
+bool
+names_has_contents(PyObject *source)
+{
+    return pycompat_is_dict(source) || PyList_Check(source) || PyTuple_Check(source)
+           || PyAnySet_Check(source) || find_deque(Py_TYPE(source)) != NULL;
+}
+
+void
+names_of_contents(struct names *self, PyObject *source)
+{
+    PyTypeObject *deque;
+    if (pycompat_is_dict(source)) {
+        name_entries(self, source);
+    }
+    else if (PyList_Check(source)) {
+        name_items(self, ((PyListObject *)source)->ob_item, PyList_GET_SIZE(source));
+    }
+    else if (PyTuple_Check(source)) {
+        name_items(self, ((PyTupleObject *)source)->ob_item, PyTuple_GET_SIZE(source));
+    }
+    else if (PyAnySet_Check(source)) {
+        object_visit(source, name_element, self);
+    }
+    else if ((deque = find_deque(Py_TYPE(source))) != NULL) {
+        name_deque(self, source, deque);
+    }
 }
 
 /* -- what runs ---------------------------------------------------------------------------- */
@@ -175,24 +291,21 @@ is_target(PyObject *object, void *arg)
 static int
 name_local(PyObject *object, PyObject *name, void *arg)
 {
-    struct names *self = arg;
-    if (object == self->target) {
-        add(self, (struct name){.kind = "local", .object = name});
-    }
+    add(arg, (struct name){NAME_LOCAL, object, .object = name});
     return 0;
 }
 
 /* An attribute that the source's own class computes, without making anything. */
 static void
-check_getter(struct names *self, PyObject *source, const char *attribute, const char *kind,
-             const char *text)
+add_getter(struct names *self, PyObject *source, const char *attribute, enum name_kind kind,
+           const char *text)
 {
     PyObject *value = PyObject_GetAttrString(source, attribute);
     if (value == NULL) {
         PyErr_Clear();
     }
     else if (value != Py_None) {
-        check(self, value, kind, text);
+        add_text(self, value, kind, text);
     }
     Py_XDECREF(value);
 }
@@ -214,12 +327,13 @@ name_generator(struct names *self, PyObject *source)
     if (frame != NULL) {
         stacks_visit_slots(frame, name_local, self);
         ATTRIBUTE(frame->frame_object, kinds[i].frame);
-        check(self, (void *)((uintptr_t)frame->function & ~EXECUTABLE_TAGS), "function", NULL);
+        add_text(self, (void *)((uintptr_t)frame->function & ~EXECUTABLE_TAGS), NAME_FUNCTION,
+                 NULL);
     }
-    check_getter(self, source, kinds[i].awaited, "awaiting", NULL);
-    check_getter(self, source, kinds[i].code, "attribute", kinds[i].code);
-    check_getter(self, source, "__name__", "attribute", "__name__");
-    check_getter(self, source, "__qualname__", "attribute", "__qualname__");
+    add_getter(self, source, kinds[i].awaited, NAME_AWAITING, NULL);
+    add_getter(self, source, kinds[i].code, NAME_ATTRIBUTE, kinds[i].code);
+    add_getter(self, source, "__name__", NAME_ATTRIBUTE, "__name__");
+    add_getter(self, source, "__qualname__", NAME_ATTRIBUTE, "__qualname__");
 }
 
 static void
@@ -302,21 +416,10 @@ name_exception(struct names *self, const PyBaseExceptionObject *source)
     ATTRIBUTE(source->cause, "__cause__");
 }
 
-static void
-find_names(struct names *self, PyObject *source)
+void
+names_of_rest(struct names *self, PyObject *source, const struct members *members)
 {
-    name_instance(self, source);
-    if (pycompat_is_dict(source)) {
-        name_dict(self, source);
-    }
-    else if (PyList_Check(source)) {
-        name_items(self, ((PyListObject *)source)->ob_item, PyList_GET_SIZE(source));
-    }
-    else if (PyTuple_Check(source)) {
-        name_items(self, ((PyTupleObject *)source)->ob_item, PyTuple_GET_SIZE(source));
-    }
-    else if (PyGen_CheckExact(source) || PyCoro_CheckExact(source)
-             || PyAsyncGen_CheckExact(source)) {
+    if (PyGen_CheckExact(source) || PyCoro_CheckExact(source) || PyAsyncGen_CheckExact(source)) {
         name_generator(self, source);
     }
     else if (PyFrame_Check(source)) {
@@ -334,7 +437,7 @@ find_names(struct names *self, PyObject *source)
         ATTRIBUTE(((PyCFunctionObject *)source)->m_module, "__module__");
     }
     else if (PyCell_Check(source)) {
-        check(self, PyCell_GET(source), "cell", "cell_contents");
+        add_text(self, PyCell_GET(source), NAME_CELL, "cell_contents");
     }
     else if (PyCode_Check(source)) {
         name_code(self, (PyCodeObject *)source);
@@ -344,8 +447,8 @@ find_names(struct names *self, PyObject *source)
     }
     else if (PyWeakref_Check(source)) {
         PyObject *referent = ((PyWeakReference *)source)->wr_object;
-        check(self, referent != Py_None ? referent : NULL, "weak", NULL);
-        check(self, ((PyWeakReference *)source)->wr_callback, "callback", "__callback__");
+        add_text(self, referent != Py_None ? referent : NULL, NAME_WEAK, NULL);
+        add_text(self, ((PyWeakReference *)source)->wr_callback, NAME_CALLBACK, "__callback__");
     }
     else if (PyTraceBack_Check(source)) {
         ATTRIBUTE(((PyTracebackObject *)source)->tb_next, "tb_next");
@@ -354,10 +457,7 @@ find_names(struct names *self, PyObject *source)
     else if (PyExceptionInstance_Check(source)) {
         name_exception(self, (PyBaseExceptionObject *)source);
     }
-    else if (PyAnySet_Check(source) && object_visit(source, is_target, self)) {
-        add(self, (struct name){.kind = "item"});
-    }
-    name_members(self, source);
+    name_members(self, source, members);
 }
 
 /* -- functions ------------------------------------------------------------------------------ */
@@ -365,11 +465,11 @@ find_names(struct names *self, PyObject *source)
 static PyObject *
 new_name(const struct name *name)
 {
-    PyObject *value = name->object != NULL               ? Py_NewRef(name->object)
-                      : name->text != NULL               ? PyUnicode_InternFromString(name->text)
-                      : strcmp(name->kind, "index") == 0 ? PyLong_FromSsize_t(name->index)
-                                                         : Py_NewRef(Py_None);
-    return Py_BuildValue("sN", name->kind, value);
+    PyObject *value = name->object != NULL       ? Py_NewRef(name->object)
+                      : name->text != NULL       ? PyUnicode_InternFromString(name->text)
+                      : name->kind == NAME_INDEX ? PyLong_FromSsize_t(name->index)
+                                                 : Py_NewRef(Py_None);
+    return Py_BuildValue("sN", names_kind(name->kind), value);
 }
 
 PyDoc_STRVAR(edge_names_doc,
@@ -381,7 +481,7 @@ PyDoc_STRVAR(edge_names_doc,
 "    attribute, slot, dict, type, cell, callback    str\n"
 "    local                                str: a variable of a generator or a frame\n"
 "    key                                  the key of a dict whose value it is\n"
-"    index                                int: of a list or tuple\n"
+"    index                                int: of a list, tuple or deque\n"
 "    key itself, item, weak               None\n"
 "    awaiting, function                   None: of a generator\n"
 "\n"
@@ -395,12 +495,21 @@ edge_names(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "OO:edge_names", &source, &target)) {
         return NULL;
     }
-    struct names names;
-    names.target = target;
-    names.layout_is_verified = layout_is_verified(module);
-    names.count = 0;
-    find_names(&names, source);
-    PyObject *list = PyList_New((Py_ssize_t)names.count);
+    struct names names = {
+        .only = target,
+        .most = NAMES_MOST,
+        .layout_is_verified = layout_is_verified(module),
+    };
+    names_of_instance(&names, source);
+    names_of_contents(&names, source);
+    struct members members = {0};
+    names.failed |= names_find_members(Py_TYPE(source), &members) < 0;
+    names_of_rest(&names, source, &members);
+    mem_free(members.items);
+    for (size_t i = 0; i < names.count; i++) {
+        Py_XINCREF(names.items[i].object);
+    }
+    PyObject *list = names.failed ? PyErr_NoMemory() : PyList_New((Py_ssize_t)names.count);
     for (size_t i = 0; i < names.count; i++) {
         PyObject *pair = list != NULL ? new_name(&names.items[i]) : NULL;
         if (pair == NULL) {
@@ -411,6 +520,7 @@ edge_names(PyObject *module, PyObject *args)
         }
         Py_XDECREF(names.items[i].object);
     }
+    names_release(&names);
     return list;
 }
 

@@ -23,6 +23,16 @@
 #define CHUNKS_ENTRY_BYTES 24
 #define CHUNKS_CRC_BYTES 4
 
+/* Who writes; kept in the file for people, never acted on.  UTF-8. */
+struct dump_origin {
+    const char *creator;    /* memscope's version */
+    const char *python;
+    const char *platform;
+};
+
+/* How reading a whole file ended. */
+enum dump_status { DUMP_OK, DUMP_INVALID, DUMP_NO_MEMORY };
+
 /* One sentence: what is wrong, what was expected, and where. */
 struct chunks_error {
     char message[200];
@@ -50,6 +60,9 @@ struct chunks_writer {
 void chunks_start(struct chunks_writer *self, uint32_t count);
 void chunks_begin(struct chunks_writer *self, const char *id);
 void chunks_finish(struct chunks_writer *self);
+
+/* Writes the three strings. */
+void chunks_write_origin(struct writer *out, const struct dump_origin *origin);
 
 /* Reading.  The table is copied, so that data which changes under the reader
  * (a mapped file) cannot lead it outside. */

@@ -96,3 +96,27 @@ cursor_number(struct cursor *self, const char *what, uint64_t lowest, uint64_t h
     }
     return 0;
 }
+
+int
+cursor_skip_string(struct cursor *self)
+{
+    uint64_t length;
+    if (cursor_count(self, "a string's length", 1, &length) < 0) {
+        return -1;
+    }
+    reader_bytes(&self->reader, (size_t)length);
+    return 0;
+}
+
+int
+cursor_check_column(struct cursor *self, uint64_t count, const char *whose)
+{
+    size_t most = reader_left(&self->reader);
+    if (count > most) {
+        return cursor_fail(self,
+                           "at offset %zu has room for %zu rows at most, expected the %" PRIu64
+                           " of chunk %s",
+                           cursor_offset(self), most, count, whose);
+    }
+    return 0;
+}

@@ -34,6 +34,13 @@ int cursor_number(struct cursor *self, const char *what, uint64_t lowest, uint64
  * Below UINT32_MAX. */
 int cursor_count(struct cursor *self, const char *what, size_t bytes, uint64_t *count);
 
+/* A string that nobody reads. */
+int cursor_skip_string(struct cursor *self);
+
+/* Whether the chunk has room for `count` items of at least one byte each, the rest of it:
+ * `whose` says who says that there are so many. */
+int cursor_check_column(struct cursor *self, uint64_t count, const char *whose);
+
 /* Where in the file the next byte is. */
 size_t cursor_offset(const struct cursor *self);
 

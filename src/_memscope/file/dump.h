@@ -20,19 +20,10 @@
 
 #define DUMP_MAX_DEPTH 65535
 
-/* Who writes; kept in the file for people, never acted on.  UTF-8. */
-struct dump_origin {
-    const char *creator;    /* memscope's version */
-    const char *python;
-    const char *platform;
-};
-
 /* Writes into *out, an empty writer: 0, or -1 without memory.  `summary` is
  * the snapshot's.  Frees nothing on failure: writer_release does. */
 int dump_write(const struct snapshot *snapshot, const struct summary *summary,
                const struct dump_origin *origin, struct writer *out);
-
-enum dump_status { DUMP_OK, DUMP_INVALID, DUMP_NO_MEMORY };
 
 /* Reads a new snapshot with a tree of its own.  With DUMP_INVALID, *error says
  * why. */

@@ -41,17 +41,6 @@ fail_memory(struct loader *self)
     return -1;
 }
 
-static int
-skip_string(struct loader *self)
-{
-    uint64_t length;
-    if (cursor_count(&self->cursor, "a string's length", 1, &length) < 0) {
-        return -1;
-    }
-    reader_bytes(&self->cursor.reader, (size_t)length);
-    return 0;
-}
-
 /* META may go on: a later minor version adds at the end. */
 static int
 read_meta(struct loader *self)
@@ -84,7 +73,7 @@ read_meta(struct loader *self)
         snapshot->tracked_domains[i] = (uint32_t)number;
     }
     for (int i = 0; i < 3; i++) {
-        if (skip_string(self) < 0) {
+        if (cursor_skip_string(&self->cursor) < 0) {
             return -1;
         }
     }
@@ -278,20 +267,6 @@ read_sites(struct loader *self)
     return cursor_close(&self->cursor);
 }
 
-/* A chunk of one varint a row: at least as many bytes as there are rows. */
-static int
-check_rows(struct loader *self)
-{
-    size_t most = reader_left(&self->cursor.reader);
-    if (self->row_count > most) {
-        return cursor_fail(&self->cursor,
-                           "at offset %zu has room for %zu rows at most, expected the %" PRIu64
-                           " of chunk META",
-                           cursor_offset(&self->cursor), most, self->row_count);
-    }
-    return 0;
-}
-
 /* Makes the snapshot once every column is known to be long enough. */
 static int
 start_rows(struct loader *self)
@@ -302,7 +277,8 @@ start_rows(struct loader *self)
         if (i == 2 && !chunks_find(self->cursor.chunks, columns[i], &unused)) {
             continue;
         }
-        if (cursor_open(&self->cursor, columns[i]) < 0 || check_rows(self) < 0) {
+        if (cursor_open(&self->cursor, columns[i]) < 0
+            || cursor_check_column(&self->cursor, self->row_count, "META") < 0) {
             return -1;
         }
     }
@@ -390,6 +366,13 @@ read_chunks(struct loader *self)
         {"META", read_meta},  {"TEXT", read_texts}, {"FUNC", read_functions}, {"NODE", read_nodes},
         {"SITE", read_sites}, {"ROWS", read_rows},  {"SIZE", read_sizes},
     };
+    struct reader unused;
+    if (!chunks_find(self->cursor.chunks, "META", &unused)
+        && chunks_find(self->cursor.chunks, "HEAP", &unused)) {
+        return chunks_fail(self->cursor.error,
+                           "bad memscope dump: this is a snapshot of the heap, which "
+                           "HeapSnapshot.load reads; expected one of allocations");
+    }
     for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
         if (cursor_open(&self->cursor, steps[i].id) < 0 || steps[i].read(self) < 0) {
             return -1;

@@ -180,14 +180,6 @@ make_sites(struct dumper *self)
 }
 
 static void
-write_string(struct writer *out, const char *string)
-{
-    size_t length = strlen(string);
-    writer_varint(out, length);
-    writer_bytes(out, string, length);
-}
-
-static void
 write_meta(const struct dumper *self, const struct dump_origin *origin, struct writer *out)
 {
     const struct snapshot *snapshot = self->snapshot;
@@ -210,9 +202,7 @@ write_meta(const struct dumper *self, const struct dump_origin *origin, struct w
     for (uint32_t i = 0; i < snapshot->tracked_count; i++) {
         writer_varint(out, snapshot->tracked_domains[i]);
     }
-    write_string(out, origin->creator);
-    write_string(out, origin->python);
-    write_string(out, origin->platform);
+    chunks_write_origin(out, origin);
 }
 
 static void

@@ -1,5 +1,6 @@
 #include "base/mem.h"
 #include "heap/graph.h"
+#include "heap/pagemap.h"
 
 static int
 allocate(struct graph *self)
@@ -38,7 +39,8 @@ static int
 fill(struct graph *self, const uint32_t (*pairs)[2], const uint32_t *root, uint32_t root_count)
 {
     for (uint32_t node = 0; node < self->count; node++) {
-        self->address[node] = (uintptr_t)node + 1;
+        /* As far apart as objects are, so that graphs of a series can be matched. */
+        self->address[node] = ((uintptr_t)node + 1) << PAGEMAP_SLOT_BITS;
         self->size[node] = 1;
         self->kind[node] = (uint32_t)GRAPH_TRACKED << 24;
     }

@@ -55,9 +55,8 @@ write_utf8(struct writer *out, uint32_t c)
 }
 
 graph_text
-graph_add_text(struct graph *self, const void *text, size_t length, int width)
+graph_write_text(struct writer *out, const void *text, size_t length, int width)
 {
-    struct writer *out = &self->texts;
     if (out->length == 0) {
         writer_u8(out, 0);
     }
@@ -73,6 +72,12 @@ graph_add_text(struct graph *self, const void *text, size_t length, int width)
     }
     writer_u8(out, 0);
     return out->failed ? 0 : start;
+}
+
+graph_text
+graph_add_text(struct graph *self, const void *text, size_t length, int width)
+{
+    return graph_write_text(&self->texts, text, length, width);
 }
 
 graph_text
@@ -108,4 +113,14 @@ graph_transpose(struct graph *self)
     self->in_start = start;
     self->in = in;
     return 0;
+}
+
+void
+graph_sum_types(struct graph *self)
+{
+    for (uint32_t node = self->holder_count; node < self->count; node++) {
+        struct graph_type *type = &self->types[graph_type_of(self, node)];
+        type->count++;
+        type->bytes += graph_size_of(self, node);
+    }
 }

@@ -86,12 +86,19 @@ void graph_free(struct graph *self);
 /* Bytes held. */
 size_t graph_nbytes(const struct graph *self);
 
-/* Adds a text: `length` characters of 1, 2 or 4 bytes.  0 and texts.failed without memory. */
+/* Adds a text to a pool of them, as `texts` is one: `length` characters of 1, 2 or 4 bytes.
+ * 0, the empty text, and texts->failed without memory. */
+graph_text graph_write_text(struct writer *texts, const void *text, size_t length, int width);
+
+/* The same for the graph's own texts. */
 graph_text graph_add_text(struct graph *self, const void *text, size_t length, int width);
 graph_text graph_add_ascii(struct graph *self, const char *text);
 
 /* The reverse edges, from the forward ones.  0, or -1 without memory. */
 int graph_transpose(struct graph *self);
+
+/* `count` and `bytes` of the types, which are 0, from the nodes. */
+void graph_sum_types(struct graph *self);
 
 /* A graph without types and texts but one "object", from edges given as pairs;
  * nodes of `root` get a surplus of 1.  For tests of algorithms.  NULL without memory;
@@ -109,6 +116,13 @@ static inline uint32_t
 graph_type_of(const struct graph *self, uint32_t node)
 {
     return self->kind[node] & (GRAPH_MOST_TYPES - 1);
+}
+
+/* References that the node has to others. */
+static inline uint32_t
+graph_references(const struct graph *self, uint32_t node)
+{
+    return self->out_start[node + 1] - self->out_start[node];
 }
 
 static inline uint64_t

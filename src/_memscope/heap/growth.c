@@ -1,41 +1,7 @@
 #include "heap/growth.h"
 
-#include <string.h>
-
 #include "base/mem.h"
-#include "heap/pagemap.h"
-
-static bool
-same_text(const struct graph *a, graph_text left, const struct graph *b, graph_text right)
-{
-    return strcmp(graph_text_of(a, left), graph_text_of(b, right)) == 0;
-}
-
-/* For each class of the newer graph, its number in the older one, or GRAPH_NONE. */
-static uint32_t *
-match_types(const struct graph *newer, const struct graph *older)
-{
-    uint32_t *match = mem_malloc((size_t)newer->type_count + 1, sizeof *match);
-    struct hashmap by_address = {0};
-    bool failed = match == NULL;
-    for (uint32_t i = 0; i < older->type_count && !failed; i++) {
-        failed = hashmap_put(&by_address, older->types[i].address, i) < 0;
-    }
-    for (uint32_t i = 0; i < newer->type_count && !failed; i++) {
-        const struct graph_type *type = &newer->types[i];
-        const uint64_t *found = hashmap_get(&by_address, type->address);
-        const struct graph_type *old = found != NULL ? &older->types[*found] : NULL;
-        bool same = old != NULL && same_text(newer, type->qualname, older, old->qualname)
-                    && same_text(newer, type->module, older, old->module);
-        match[i] = same ? (uint32_t)*found : GRAPH_NONE;
-    }
-    hashmap_clear(&by_address);
-    if (failed) {
-        mem_free(match);
-        return NULL;
-    }
-    return match;
-}
+#include "heap/match.h"
 
 static bool
 is_before(const struct growth *a, const struct growth *b)
@@ -102,44 +68,26 @@ sort(struct growths *self)
     }
 }
 
-static uint32_t
-references(const struct graph *graph, uint32_t node)
-{
-    return graph->out_start[node + 1] - graph->out_start[node];
-}
-
 int
 growth_find(const struct graph *newer, const struct graph *older, size_t limit, struct growths *out)
 {
     *out = (struct growths){0};
-    uint32_t *match = match_types(newer, older);
-    struct pagemap *old_nodes = pagemap_new();
-    int status = match == NULL || old_nodes == NULL ? -1 : 0;
-    for (uint32_t node = older->holder_count; node < older->count && status == 0; node++) {
-        uint32_t *slot = pagemap_slot(old_nodes, older->address[node]);
-        if (slot == NULL) {
-            status = -1;
-        }
-        else {
-            *slot = node + 1;
-        }
-    }
+    uint32_t *old_nodes = match_nodes(newer, older);
+    int status = old_nodes == NULL ? -1 : 0;
     for (uint32_t node = newer->holder_count; node < newer->count && status == 0; node++) {
-        uint32_t old_node = pagemap_get(old_nodes, newer->address[node]);
-        if (old_node-- == 0
-            || match[graph_type_of(newer, node)] != graph_type_of(older, old_node)) {
+        uint32_t old_node = old_nodes[node];
+        if (old_node == GRAPH_NONE) {
             continue;
         }
         struct growth one = {
-            node, old_node, (int64_t)references(newer, node) - references(older, old_node),
+            node, old_node, (int64_t)graph_references(newer, node) - graph_references(older, old_node),
             (int64_t)graph_size_of(newer, node) - (int64_t)graph_size_of(older, old_node)};
         if (one.edges > 0 || (one.edges == 0 && one.bytes > 0)) {
             status = add(out, limit, one);
         }
     }
     sort(out);
-    pagemap_free(old_nodes);
-    mem_free(match);
+    mem_free(old_nodes);
     return status;
 }
 

@@ -17,7 +17,6 @@
 
 #define AHEAD 12            /* nodes between fetching an object and looking at it */
 #define BATCH 512           /* references put aside before they are looked up */
-#define CACHE_LINE 64
 #define HIDDEN UINT32_MAX   /* in the map: an object that is left out */
 
 #if defined(__GNUC__)
@@ -311,18 +310,7 @@ fetch(const struct graph *graph, uint32_t node)
         PREFETCH(graph->address[node + AHEAD]);
     }
     if (node + AHEAD / 2 < graph->count) {
-        PyObject *object = (PyObject *)(uintptr_t)graph->address[node + AHEAD / 2];
-        const PyTypeObject *type = Py_TYPE(object);
-        if (type == &PyDict_Type) {
-            PREFETCH(((PyDictObject *)object)->ma_keys);
-            PREFETCH((const char *)((PyDictObject *)object)->ma_keys + CACHE_LINE);
-        }
-        else if (type == &PyList_Type) {
-            PREFETCH(((PyListObject *)object)->ob_item);
-        }
-        else if (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) {
-            PREFETCH(object_values_hint(object));
-        }
+        object_prefetch_contents((PyObject *)(uintptr_t)graph->address[node + AHEAD / 2]);
     }
 }
 
@@ -511,16 +499,6 @@ count_surplus(struct walk *self)
 }
 
 static void
-sum_types(struct graph *graph)
-{
-    for (uint32_t node = graph->holder_count; node < graph->count; node++) {
-        struct graph_type *type = &graph->types[graph_type_of(graph, node)];
-        type->count++;
-        type->bytes += graph_size_of(graph, node);
-    }
-}
-
-static void
 run(struct walk *self)
 {
     add_holders(self);
@@ -575,7 +553,7 @@ walk_heap(const struct walk_options *options, struct pagemap **index)
              node++) {
             Py_INCREF((PyObject *)(uintptr_t)self.graph->address[node]);
         }
-        sum_types(self.graph);
+        graph_sum_types(self.graph);
     }
     if (self.failed) {
         graph_free(self.graph);

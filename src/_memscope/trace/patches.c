@@ -28,17 +28,19 @@
  *
  * Objects that another thread is loading are shown too, before they are
  * relocated and while their pages change protection.  So entries are collected
- * first, then the loader is waited for, and they are written in a second walk,
- * if nothing was loaded or unloaded in between:
+ * first, then the loader is waited for, and they are written in a second walk.
+ * What is in the list by then may have come meanwhile, even to the address of
+ * what is gone.  But the list is in the order of loading: of n objects, after u
+ * unloads, the first n - u in the list are all of those n, and are complete.
+ * Only they are written, and the rest is for the next round:
  *
- *     collect --> loader_wait --> same objects? --> write
- *        ^                             | no
+ *     collect --> loader_wait --> write the first n - u
+ *        ^                             | loads or unloads meanwhile
  *        `-----------------------------'
  *
  * What is known is skipped.  The loader counts loads and unloads.  Both as
- * before: nothing to do.  Only loads: the list is in the order of loading, so
- * the first `known` objects are those of the last time.  Unloads as well: all
- * objects are searched again.
+ * before: nothing to do.  Only loads: the first `known` objects are those of the
+ * last time.  Unloads as well: all objects are searched again.
  *
  * Nothing is allocated inside dl_iterate_phdr, since an allocator may itself be
  * waiting for the loader (profilers that unwind at malloc).
@@ -66,7 +68,8 @@ replacement(const struct patch *patch)
 /* One pass over the loaded objects. */
 struct walk {
     struct patches *patches;
-    size_t position;            /* objects met */
+    size_t position;            /* objects met while collecting */
+    size_t written;             /* objects met while writing */
     unsigned long long loads, unloads;
     int where;                  /* what the object shown is for the rules */
     int full;                   /* an entry found no room */
@@ -157,7 +160,8 @@ collect_object(struct dl_phdr_info *object, size_t size, void *arg)
     return walk->full;
 }
 
-/* dl_iterate_phdr callback: writes the entries of one object. */
+/* dl_iterate_phdr callback: writes the entries of one object, if it is one of
+ * those that were collected. */
 static int
 write_object(struct dl_phdr_info *object, size_t size, void *arg)
 {
@@ -165,10 +169,12 @@ write_object(struct dl_phdr_info *object, size_t size, void *arg)
     struct patches *self = walk->patches;
     struct walk now = {0};
     count_loads(object, size, &now);
-    if (now.loads != walk->loads || now.unloads != walk->unloads) {
-        walk->moved = 1;
+    walk->moved = now.loads != walk->loads || now.unloads != walk->unloads;
+    unsigned long long gone = now.unloads - walk->unloads;
+    if (gone >= walk->position || walk->written >= walk->position - gone) {
         return 1;
     }
+    walk->written++;
     for (size_t i = 0; i < self->count; i++) {
         struct patch *patch = &self->entries[i];
         if (!got_contains(object, (uintptr_t)patch->slot)) {
@@ -234,9 +240,9 @@ loader_wait(const struct patches *self)
 int
 patches_apply(struct patches *self)
 {
-    /* A thread that loads without pause must not keep us here: what is left
-     * over is covered the next time. */
-    for (int attempt = 0; attempt < 16 && !nothing_moved(self); attempt++) {
+    /* Threads that load without pause must not keep us here: what is left over,
+     * the newest objects, is covered the next time. */
+    for (int attempt = 0; attempt < 100 && !nothing_moved(self); attempt++) {
         struct walk walk = {.patches = self};
         dl_iterate_phdr(collect_object, &walk);
         while (walk.full) {

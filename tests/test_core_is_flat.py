@@ -214,6 +214,30 @@ def no_numbers(name: str) -> None:
         raises(lambda bad=bad: getattr(taken, name)(bad), *NOT_A_NODE)  # type: ignore[misc]
 
 
+def tell(nodes: list[Any], objects: list[Any], keys: list[Any], edges: list[Any]) -> Any:
+    """Of every object the same; the texts of keys as they are asked for."""
+    return ["something"] * len(nodes), ["text"] * len(objects), ["key"] * len(keys), []
+
+
+@functools.cache
+def stored_bytes() -> bytes:
+    return _memscope.Graph.from_pairs(200, [(0, 1), (0, 2), (5, 7)], [0]).to_bytes()
+
+
+@functools.cache
+def stored() -> Any:
+    return _memscope.Graph.from_bytes(stored_bytes())
+
+
+def damaged_heaps() -> None:
+    data = stored_bytes()
+    for broken in (b"", data[:10], data[:-3], b"x" * len(data), data[:30] + bytes(8) + data[38:]):
+        try:
+            _memscope.Graph.from_bytes(broken)
+        except (ValueError, EOFError, OSError, MemoryError):
+            pass
+
+
 GRAPH_CALLS: dict[str, Callable[[], object]] = {
     "Graph": lambda: raises(_memscope.Graph),
     "Graph.take": take,
@@ -281,6 +305,30 @@ GRAPH_CALLS: dict[str, Callable[[], object]] = {
     "Graph.merged_paths with nonsense": lambda: no_numbers("merged_paths"),
     "Graph.reachable": lambda: with_node(lambda taken, node: taken.reachable([node])),
     "Graph.reachable with nonsense": lambda: no_numbers("reachable"),
+    "Graph.to_bytes": lambda: graph().to_bytes(tell),
+    "Graph.to_bytes of nonsense": lambda: [
+        raises(lambda bad=bad: graph().to_bytes(**bad), TypeError, ValueError)  # type: ignore[misc]
+        for bad in ({"named": 5}, {"longest": "x"}, {"sites": 5}, {"sites": (b"x", [])})
+    ],
+    "Graph.to_bytes that raises": lambda: raises(
+        lambda: graph().to_bytes(lambda *lists: raise_key_error(5)), KeyError
+    ),
+    "Graph.from_bytes": lambda: _memscope.Graph.from_bytes(stored_bytes()),
+    "Graph.from_bytes of damaged files": damaged_heaps,
+    "Graph.stored": lambda: stored().stored,
+    "Graph.sites": lambda: stored().sites(),
+    "Graph.description": lambda: [stored().description(node) for node in range(99)],
+    "Graph.description of no node": lambda: raises(
+        lambda: stored().description(1 << 31), IndexError
+    ),
+    "Graph.edge_names": lambda: [
+        stored().edge_names(node, target)
+        for node in range(99)
+        for target in stored().referents(node)[:9]
+    ],
+    "Graph.edge_names of no node": lambda: raises(
+        lambda: stored().edge_names(1 << 31, 0), IndexError
+    ),
     "Graph.grown": grown,
     "Graph.grown from nonsense": lambda: raises(lambda: graph().grown(5, 5)),
 }
@@ -332,6 +380,98 @@ JOIN_CALLS: dict[str, Callable[[], object]] = {
     "Join.tell_types": tell_types,
     "Join.tell_types twice": lambda: (join().tell_types(), join().columns.types()),
     "Join.sites": lambda: (join().sites([0, 1]), raises(lambda: join().sites(5))),
+    "Join.site_column": lambda: join().site_column(),
+    "Join.places": lambda: (join().places(0), no_node("places")),
+    "Join.places_of_row": lambda: join().places_of_row(1),
+    "Join.places_of_row that is none": lambda: [
+        raises(lambda bad=bad: join().places_of_row(bad), IndexError, TypeError)  # type: ignore[misc]
+        for bad in (99, -1, 1 << 70, "x")
+    ],
+    "Join.strays": lambda: join().strays(),
+}
+
+
+@functools.cache
+def series() -> list[Any]:
+    """Graphs of a heap that grows, made up."""
+    pairs = [(0, node) for node in range(1, 40)]
+    return [_memscope.Graph.from_pairs(count, pairs[: count - 1], [0]) for count in (10, 20, 40)]
+
+
+@functools.cache
+def history() -> Any:
+    first, *others = series()
+    made = _memscope.History.begin(first)
+    for one in others:
+        made = made.advance(one)
+    return made
+
+
+@functools.cache
+def survivors() -> Any:
+    return history().survivors()
+
+
+def live_history() -> None:
+    """Of live graphs, with what each is asked."""
+    begun = _memscope.History.begin(graph())
+    found = begun.advance(take()).survivors()
+    for pile, *_ in enumerate(found.piles(9)):
+        found.groups(pile), found.members(pile)
+
+
+NO_PILES: list[Any] = [9, -1, "x", 1 << 70]
+NOT_A_PILE = (TypeError, IndexError, OverflowError, ValueError)
+
+HISTORY_CALLS: dict[str, Callable[[], object]] = {
+    "History": lambda: raises(_memscope.History),
+    "History.begin": lambda: _memscope.History.begin(series()[0]),
+    "History.begin of nonsense": lambda: raises(lambda: _memscope.History.begin(5)),  # type: ignore[arg-type]
+    "History.moment": lambda: history().moment,
+    "History.graph": lambda: history().graph,
+    "History.advance": lambda: history().advance(series()[0]),
+    "History.advance with epochs": lambda: history().advance(graph(), join(), (1, 2, 1 << 40)),
+    "History.advance with nonsense": lambda: [
+        raises(lambda bad=bad: history().advance(*bad), OverflowError, TypeError, ValueError)  # type: ignore[misc]
+        for bad in (
+            (5,),
+            (graph(), 5),
+            (graph(), join(), 5),
+            (graph(), None, (-1,)),
+            (graph(), None, ("x",)),
+        )
+    ],
+    "History.node": lambda: [history().node(node) for node in range(40)],
+    "History.node out of range": lambda: raises(lambda: history().node(1 << 40), IndexError),
+    "History.rise": lambda: [history().rise(node) for node in range(40)],
+    "History.rise out of range": lambda: raises(lambda: history().rise(1 << 40), IndexError),
+    "History.growers": lambda: history().growers(1),
+    "History.growers of nonsense": lambda: raises(lambda: history().growers("x")),
+    "History.survivors": lambda: history().survivors([1, 2]),
+    "History.survivors of a live heap": live_history,
+    "History.survivors with nonsense": lambda: [
+        raises(lambda bad=bad: history().survivors(bad), *NOT_A_NODE)  # type: ignore[misc]
+        for bad in NO_NUMBERS
+    ],
+    "Survivors": lambda: raises(_memscope.Survivors),
+    "Survivors.piles": lambda: survivors().piles(9),
+    "Survivors.piles of nonsense": lambda: [
+        raises(lambda bad=bad: survivors().piles(bad), *NOT_A_PILE)  # type: ignore[misc]
+        for bad in NO_PILES[1:]
+    ],
+    "Survivors.groups": lambda: survivors().groups(0),
+    "Survivors.groups of nonsense": lambda: [
+        raises(lambda bad=bad: survivors().groups(bad), *NOT_A_PILE)  # type: ignore[misc]
+        for bad in NO_PILES
+    ],
+    "Survivors.groups of another join": lambda: raises(lambda: survivors().groups(0, join())),
+    "Survivors.members": lambda: survivors().members(0, True, 5),
+    "Survivors.members of nonsense": lambda: [
+        raises(lambda bad=bad: survivors().members(bad), *NOT_A_PILE)  # type: ignore[misc]
+        for bad in NO_PILES
+    ],
+    "Survivors.way": lambda: survivors().way(39),
+    "Survivors.way of no node": lambda: raises(lambda: survivors().way(1 << 31), IndexError),
 }
 
 
@@ -378,6 +518,13 @@ COUNTING_CALLS: dict[str, Callable[[], object]] = {
     "referents": lambda: _memscope.referents(HELD),
     "size_of": lambda: _memscope.size_of(HELD),
     "layout_verified": _memscope.layout_verified,
+    "pymalloc_memory": _memscope.pymalloc_memory,
+    "pymalloc_memory while tracing": lambda: (
+        _memscope.start(),
+        _memscope.pymalloc_memory(),
+        _memscope.stop(),
+    ),
+    "libc_memory": _memscope.libc_memory,
     "gc_types": lambda: _memscope.gc_types(sizes=True),
     "gc_types of a list": lambda: _memscope.gc_types(HELD),
     "gc_types of nonsense": lambda: raises(lambda: _memscope.gc_types(5)),  # type: ignore[arg-type]
@@ -393,7 +540,7 @@ COUNTING_CALLS: dict[str, Callable[[], object]] = {
     "ids_added": lambda: _memscope.ids_added(b"12345678" * 3, b"12345678"),
     "ids_added of nonsense": lambda: raises(lambda: _memscope.ids_added(b"123", b"")),
 }
-CALLS |= GRAPH_CALLS | JOIN_CALLS | DOMINATORS_CALLS | COUNTING_CALLS
+CALLS |= GRAPH_CALLS | JOIN_CALLS | DOMINATORS_CALLS | HISTORY_CALLS | COUNTING_CALLS
 
 # Called differently on purpose, or no function of their own.
 NOT_CALLED = {"RawFrame", "RawTrace", "GroupKey"}
@@ -401,7 +548,10 @@ NOT_CALLED = {"RawFrame", "RawTrace", "GroupKey"}
 
 def public_names() -> set[str]:
     names = {name for name in dir(_memscope) if not name.startswith("_")}
-    for kind in (_memscope.Columns, _memscope.Graph, _memscope.Join, _memscope.Dominators):
+    for kind in (
+        *(_memscope.Columns, _memscope.Graph, _memscope.Join),
+        *(_memscope.History, _memscope.Survivors, _memscope.Dominators),
+    ):
         names |= {f"{kind.__name__}.{name}" for name in dir(kind) if not name.startswith("_")}
     return names - NOT_CALLED
 
@@ -432,7 +582,8 @@ def counters() -> tuple[int, int, int]:
 def test_no_leak(name: str) -> None:
     _memscope.stop()
     call = CALLS[name]
-    rounds = 8 if name.startswith(("Graph", "Join", "Dominators")) else 20  # a graph takes its time
+    slow = ("Graph", "Join", "History", "Dominators")
+    rounds = 8 if name.startswith(slow) else 20  # a graph takes its time
     for _ in range(3):
         call()
     growth: list[tuple[int, ...]] = []

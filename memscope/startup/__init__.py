@@ -1,0 +1,1 @@
+"""Not a package to import: the folder that ``memscope run`` puts before PYTHONPATH."""
