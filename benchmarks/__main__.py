@@ -9,6 +9,7 @@ import sys
 
 from benchmarks import (
     bench_callgrind,
+    bench_dominators,
     bench_heap,
     bench_heap_file,
     bench_leaks,
@@ -24,7 +25,7 @@ def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
     report = Report()
     parts = (
         *(bench_trace, bench_pyperformance, bench_snapshot),
-        *(bench_heap, bench_heap_file, bench_leaks, bench_callgrind),
+        *(bench_heap, bench_dominators, bench_heap_file, bench_leaks, bench_callgrind),
     )
     for part in parts:
         if part is bench_callgrind and not chosen.callgrind:

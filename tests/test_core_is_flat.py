@@ -362,7 +362,6 @@ GRAPH_CALLS: dict[str, Callable[[], object]] = {
     "Graph.merged_paths with nonsense": lambda: no_numbers("merged_paths"),
     "Graph.reachable": lambda: with_node(lambda taken, node: taken.reachable([node])),
     "Graph.reachable with nonsense": lambda: no_numbers("reachable"),
-    "Graph.stored": lambda: loaded().stored,
     "Graph.grown": grown,
     "Graph.grown from nonsense": lambda: raises(lambda: graph().grown(5, 5)),
 }

@@ -32,11 +32,14 @@
 #  define PREFETCH(address) ((void)(address))
 #endif
 
-/* The forest of nodes whose semidominator is known. */
+/* The forest of nodes whose semidominator is known.  As large as a retained size, which comes
+ * to stand in its place. */
 struct link {
     uint32_t ancestor;      /* number of a node above on the search tree */
     uint32_t least;         /* semidominator among those from below there down to here */
 };
+
+_Static_assert(sizeof(struct link) == sizeof(uint64_t), "a link becomes a retained size");
 
 struct search_tree {
     const struct graph *graph;
@@ -254,56 +257,51 @@ find_dominators(struct search_tree *self)
 
 /* Lays the tree out from the top.  A node has a higher number than its dominator, so one
  * pass downward adds up the spans, and one upward gives each node the next free range of
- * its dominator.  The arrays of the search become those of the tree, which takes them. */
+ * its dominator.  Fresh memory is dear, so the arrays of the search become those of the
+ * tree, which takes them, each as soon as it is no longer needed. */
 static void
 lay_out(struct search_tree *self, struct dominators *out)
 {
     uint32_t total = self->met;
-    uint32_t *span = self->scratch, *rank = self->semi;
-    struct link *next = self->link;     /* `ancestor`: next free rank of each */
+    uint32_t *rank = self->semi;
+    struct link *link = self->link;     /* `least`: span; `ancestor`: next free rank in it */
     for (uint32_t number = 0; number < total; number++) {
-        span[number] = 1;
+        link[number].least = 1;
     }
     for (uint32_t number = total - 1; number > 0; number--) {
-        span[self->above[number]] += span[number];
+        link[self->above[number]].least += link[number].least;
     }
     rank[0] = 0;
-    next[0].ancestor = 1;
+    link[0].ancestor = 1;
     for (uint32_t number = 1; number < total; number++) {
-        struct link *above = &next[self->above[number]];
+        struct link *above = &link[self->above[number]];
         rank[number] = above->ancestor;
-        above->ancestor += span[number];
-        next[number].ancestor = rank[number] + 1;
+        above->ancestor += link[number].least;
+        link[number].ancestor = rank[number] + 1;
     }
-    uint32_t *order = (uint32_t *)next, *parent = self->node;
     out->rank = self->number;
+    out->order = self->scratch;
     for (uint32_t number = 0; number < total; number++) {
         out->rank[self->node[number]] = rank[number];
-        order[rank[number]] = self->node[number];
+        out->order[rank[number]] = self->node[number];
     }
+    out->parent = self->node;
     for (uint32_t number = 0; number < total; number++) {
-        parent[rank[number]] = rank[self->above[number]];
+        out->parent[rank[number]] = rank[self->above[number]];
     }
-    uint32_t *span_by_rank = self->above;
+    out->span = self->above;
     for (uint32_t number = 0; number < total; number++) {
-        span_by_rank[rank[number]] = span[number];
+        out->span[rank[number]] = link[number].least;
     }
-    mem_trim((void **)&order, total, sizeof *order);
-    out->order = order;
-    out->parent = parent;
-    out->span = span_by_rank;
-    self->number = self->node = self->above = NULL;
+    out->retained = (uint64_t *)(void *)link;
+    self->number = self->scratch = self->node = self->above = NULL;
     self->link = NULL;
 }
 
-static int
+static void
 add_up(struct dominators *self, const struct graph *graph)
 {
     uint32_t total = self->count + 2;
-    self->retained = mem_malloc(total, sizeof *self->retained);
-    if (self->retained == NULL) {
-        return -1;
-    }
     for (uint32_t rank = 0; rank < total; rank++) {
         if (rank + AHEAD < total && self->order[rank + AHEAD] < self->count) {
             PREFETCH(&graph->size[self->order[rank + AHEAD]]);
@@ -314,7 +312,6 @@ add_up(struct dominators *self, const struct graph *graph)
     for (uint32_t rank = total - 1; rank > 0; rank--) {
         self->retained[self->parent[rank]] += self->retained[rank];
     }
-    return 0;
 }
 
 static void
@@ -365,10 +362,7 @@ dominators_new(const struct graph *graph)
     find_dominators(&tree);
     lay_out(&tree, self);
     search_tree_release(&tree);
-    if (add_up(self, graph) < 0) {
-        dominators_free(self);
-        return NULL;
-    }
+    add_up(self, graph);
     return self;
 }
 
