@@ -55,7 +55,9 @@ def test_fetching_the_api_starts_nothing(run_python: RunPython) -> None:
 def test_names() -> None:
     assert sorted(memscope.__all__) == memscope.__all__
     own = {"__version__", "doctor", "heap", "objgraph", "tracemalloc", "tracing"}
-    own |= {"HeapSnapshot", "take_heap_snapshot"}
+    own |= {"HeapSnapshot", "take_heap_snapshot", "ProcessMemory", "process_memory"}
+    own |= {"Leak", "LeakError", "LeakReport", "Watch", "diagnose", "leaks", "watch"}
+    own |= {"WhyAlive", "why_alive"}
     assert set(memscope.__all__) - own == {*tracing.__all__, *objgraph.__all__}
     assert set(memscope.__all__) <= set(dir(memscope))
     for name in tracing.__all__:

@@ -173,8 +173,7 @@ types(PyObject *object, PyObject *Py_UNUSED(ignored))
     PyObject *list = PyList_New((Py_ssize_t)graph->type_count);
     for (uint32_t i = 0; list != NULL && i < graph->type_count; i++) {
         const struct graph_type *type = &graph->types[i];
-        PyObject *module =
-            type->module != 0 ? new_text(graph, type->module) : Py_NewRef(Py_None);
+        PyObject *module = type->module != 0 ? new_text(graph, type->module) : Py_NewRef(Py_None);
         PyObject *row = Py_BuildValue("NNNIK", module, new_text(graph, type->qualname),
                                       new_text(graph, type->name), type->count,
                                       (unsigned long long)type->bytes);

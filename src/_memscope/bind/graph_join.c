@@ -115,8 +115,7 @@ join_all(struct joiner *self, const struct pagemap *map)
         if (snapshot->domain[row] >= SNAPSHOT_TRACKED || snapshot->address[row] == 0) {
             continue;
         }
-        bool any =
-            join_block(self, map, snapshot->address[row], snapshot_size(snapshot, row), row);
+        bool any = join_block(self, map, snapshot->address[row], snapshot_size(snapshot, row), row);
         if (!any && self->types != NULL && snapshot->domain[row] == SNAPSHOT_OBJ
             && add_stray(self, row) < 0) {
             return -1;
@@ -296,8 +295,8 @@ join_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     Py_BEGIN_ALLOW_THREADS
         struct pagemap *made = self->graph->index == NULL ? index_graph(self->graph->graph) : NULL;
         const struct pagemap *map = made != NULL ? made : self->graph->index;
-        status = map != NULL ? fill(self, self->graph->graph, self->columns->snapshot, map, false)
-                              : -1;
+        status =
+            map != NULL ? fill(self, self->graph->graph, self->columns->snapshot, map, false) : -1;
         pagemap_free(made);
     Py_END_ALLOW_THREADS
     if (status < 0) {
@@ -568,9 +567,9 @@ place_list(const struct tracebacks *tree, uint32_t id)
             continue;
         }
         const struct function *function = tracebacks_function(tree, frame->function);
-        PyObject *place = Py_BuildValue(
-            "NIN", objects_new_text(tracebacks_text(tree, function->filename)), frame->lineno,
-            objects_new_text(tracebacks_text(tree, function->name)));
+        PyObject *place =
+            Py_BuildValue("NIN", objects_new_text(tracebacks_text(tree, function->filename)),
+                          frame->lineno, objects_new_text(tracebacks_text(tree, function->name)));
         if (place == NULL || PyList_Append(list, place) < 0) {
             Py_CLEAR(list);
         }
@@ -628,9 +627,9 @@ strays(PyObject *object, PyObject *unused)
     PyObject *list = PyList_New((Py_ssize_t)self->stray_count);
     for (size_t i = 0; list != NULL && i < self->stray_count; i++) {
         struct graph_join_stray one = self->strays[i];
-        PyObject *row = Py_BuildValue("IIKK", one.type, one.row,
-                                      (unsigned long long)snapshot_size(snapshot, one.row),
-                                      (unsigned long long)snapshot->epochs[snapshot->epoch[one.row]]);
+        PyObject *row = Py_BuildValue(
+            "IIKK", one.type, one.row, (unsigned long long)snapshot_size(snapshot, one.row),
+            (unsigned long long)snapshot->epochs[snapshot->epoch[one.row]]);
         if (row == NULL) {
             Py_CLEAR(list);
             break;
@@ -661,9 +660,9 @@ site_number(const struct tracebacks *tree, uint32_t id, struct hashmap *numbers,
         return (uint32_t)*known;
     }
     const struct function *function = tracebacks_function(tree, frame->function);
-    PyObject *place = Py_BuildValue(
-        "NIN", objects_new_text(tracebacks_text(tree, function->filename)), frame->lineno,
-        objects_new_text(tracebacks_text(tree, function->name)));
+    PyObject *place =
+        Py_BuildValue("NIN", objects_new_text(tracebacks_text(tree, function->filename)),
+                      frame->lineno, objects_new_text(tracebacks_text(tree, function->name)));
     int status = place != NULL ? PyList_Append(table, place) : -1;
     Py_XDECREF(place);
     uint32_t number = (uint32_t)PyList_GET_SIZE(table);
@@ -699,8 +698,7 @@ site_column(PyObject *object, PyObject *unused)
                sizeof number);
     }
     hashmap_clear(&numbers);
-    PyObject *result =
-        table != NULL && column != NULL ? PyTuple_Pack(2, column, table) : NULL;
+    PyObject *result = table != NULL && column != NULL ? PyTuple_Pack(2, column, table) : NULL;
     Py_XDECREF(table);
     Py_XDECREF(column);
     return result;

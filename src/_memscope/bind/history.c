@@ -246,10 +246,9 @@ growers(PyObject *object, PyObject *number)
     struct grower *found = NULL;
     size_t count = 0, capacity = 0;
     for (uint32_t at = graph->holder_count; at < graph->count; at++) {
-        struct grower one = {
-            at, self->history.rises[at],
-            (int64_t)graph_references(graph, at) - self->history.references[at],
-            (int64_t)graph_size_of(graph, at) - self->history.bytes[at]};
+        struct grower one = {at, self->history.rises[at],
+                             (int64_t)graph_references(graph, at) - self->history.references[at],
+                             (int64_t)graph_size_of(graph, at) - self->history.bytes[at]};
         if (one.rises == 0 || one.rises < least
             || (one.references <= 0 && (one.references < 0 || one.bytes <= 0))) {
             continue;
@@ -333,9 +332,12 @@ PyDoc_STRVAR(history_doc,
 "and advance(); never changes.");
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, (void *)history_doc},   {Py_tp_dealloc, history_dealloc},
-    {Py_tp_traverse, history_traverse}, {Py_tp_methods, methods},
-    {Py_tp_getset, getset},             {0, NULL},
+    {Py_tp_doc, (void *)history_doc},
+    {Py_tp_dealloc, history_dealloc},
+    {Py_tp_traverse, history_traverse},
+    {Py_tp_methods, methods},
+    {Py_tp_getset, getset},
+    {0, NULL},
 };
 
 PyType_Spec history_spec = {

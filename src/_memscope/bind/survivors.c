@@ -53,7 +53,7 @@ survivors_new(PyTypeObject *type, History *history, PyObject *avoid)
         self->found = (struct survivors){0};
         int status;
         Py_BEGIN_ALLOW_THREADS
-        status = survivors_find(graph, &history->history, nodes, count, &self->found);
+            status = survivors_find(graph, &history->history, nodes, count, &self->found);
         Py_END_ALLOW_THREADS
         PyObject_GC_Track(self);
         if (status < 0) {
@@ -306,8 +306,7 @@ way(PyObject *object, PyObject *number)
         node = self->found.parent[node];
         status = node_queue_add(&nodes, node);
     }
-    PyObject *list =
-        status == 0 ? graph_node_list(nodes.nodes, nodes.count) : PyErr_NoMemory();
+    PyObject *list = status == 0 ? graph_node_list(nodes.nodes, nodes.count) : PyErr_NoMemory();
     node_queue_release(&nodes);
     if (list != NULL && PyList_Reverse(list) < 0) {
         Py_CLEAR(list);
@@ -346,8 +345,7 @@ members(PyObject *object, PyObject *args)
             status = node_queue_add(&nodes, node);
         }
     }
-    PyObject *list =
-        status == 0 ? graph_node_list(nodes.nodes, nodes.count) : PyErr_NoMemory();
+    PyObject *list = status == 0 ? graph_node_list(nodes.nodes, nodes.count) : PyErr_NoMemory();
     node_queue_release(&nodes);
     return list;
 }

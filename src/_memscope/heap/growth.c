@@ -80,7 +80,8 @@ growth_find(const struct graph *newer, const struct graph *older, size_t limit, 
             continue;
         }
         struct growth one = {
-            node, old_node, (int64_t)graph_references(newer, node) - graph_references(older, old_node),
+            node, old_node,
+            (int64_t)graph_references(newer, node) - graph_references(older, old_node),
             (int64_t)graph_size_of(newer, node) - (int64_t)graph_size_of(older, old_node)};
         if (one.edges > 0 || (one.edges == 0 && one.bytes > 0)) {
             status = add(out, limit, one);

@@ -78,8 +78,8 @@ match_nodes(const struct graph *newer, const struct graph *older)
     }
     for (uint32_t node = newer->holder_count; node < newer->count && status == 0; node++) {
         uint32_t old_node = pagemap_get(old_nodes, newer->address[node]);
-        bool same = old_node-- != 0
-                    && types[graph_type_of(newer, node)] == graph_type_of(older, old_node);
+        bool same =
+            old_node-- != 0 && types[graph_type_of(newer, node)] == graph_type_of(older, old_node);
         match[node] = same ? old_node : GRAPH_NONE;
     }
     pagemap_free(old_nodes);

@@ -140,8 +140,7 @@ charge(struct finder *self, const uint64_t *later, uint32_t *own, uint32_t *of_r
     struct survivors *out = self->out;
     for (size_t at = 0; at < self->order.count; at++) {
         uint32_t node = self->order.nodes[at], parent = out->parent[node];
-        if (self->history->birth[node] == 0 || node < graph->holder_count
-            || self->avoided[node]) {
+        if (self->history->birth[node] == 0 || node < graph->holder_count || self->avoided[node]) {
             continue;
         }
         uint32_t number;

@@ -58,8 +58,8 @@ struct survivors {
  *
  * Cost: a pass over the graph, and of memory some 20 bytes for each node meanwhile.  Not
  * recursive.  Locking: none needed.  Failure: -1 without memory. */
-int survivors_find(const struct graph *graph, const struct history *history,
-                   const uint32_t *avoid, size_t avoid_count, struct survivors *out);
+int survivors_find(const struct graph *graph, const struct history *history, const uint32_t *avoid,
+                   size_t avoid_count, struct survivors *out);
 void survivors_release(struct survivors *self);
 
 /* Whether the node is the first new one after the holder of its pile. */
