@@ -6,7 +6,7 @@
 #                               on stderr, what is not there and why
 #   tools/matrix.sh pick KIND   the line of the one to choose: "release" (the system's own,
 #                               built with PGO) or "debug" (the newest)
-#   tools/matrix.sh run NAME    the tests on one of them, in a copy of the tree
+#   tools/matrix.sh run NAME [ARGUMENT...]    pytest on one of them, in a copy of the tree
 #   tools/matrix.sh regrtest NAME [ARGUMENT...]   CPython's own tests on it (regrtest.py)
 #
 # Those of the machine are pyenv's and Debian's; Debian sid gives the newest (tools/sid.sh).
@@ -91,7 +91,7 @@ enter() {
 run() {
     enter "$1"
     "${in_tree[@]}" .venv/bin/python tests/ext/build.py
-    "${in_tree[@]}" tools/again.sh .venv/bin/python -q -n "$jobs"
+    "${in_tree[@]}" tools/again.sh .venv/bin/python -q -n "$jobs" "${@:2}"
 }
 
 regrtest() {
@@ -103,7 +103,7 @@ mkdir -p build
 case ${1:-all} in
     list) list | tee build/matrix.list ;;
     pick) pick "$2" ;;
-    run) run "$2" ;;
+    run) run "${@:2}" ;;
     regrtest) regrtest "${@:2}" ;;
     all)
         stages_logs=build/matrix-logs

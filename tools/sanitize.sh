@@ -36,8 +36,12 @@ export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:abort_on_error=1:
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export MEMSCOPE_TEST_TIMEOUT=600 MEMSCOPE_EXAMPLES=30
 
+# Hundreds of processes, a minute of start-up each; what they ask of the core, other tests do.
+heavy=(--ignore=tests/test_{corpus,recipes,cli_run}.py)
+
 printf '\n### PYTHONMALLOC=pymalloc\n'
-PYTHONMALLOC=pymalloc tools/again.sh .venv/bin/python -q -n "$(nproc)" -k "$left_out" "$@"
+PYTHONMALLOC=pymalloc tools/again.sh .venv/bin/python -q -n "$(nproc)" -k "$left_out" \
+    "${heavy[@]}" "$@"
 [ $# -gt 0 ] || ASAN_OPTIONS=$ASAN_OPTIONS:quarantine_size_mb=0 PYTHONMALLOC=pymalloc \
     tools/again.sh .venv/bin/python -q -n "$(nproc)" -k "$unchanged" tests/test_heap.py \
     tests/test_isolated.py
