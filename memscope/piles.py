@@ -84,6 +84,9 @@ class Kindred:
     bytes: int = 0
     below: int = 0
     entries: int = 0
+    """Those that the holder has directly."""
+    entries_below: int = 0
+    """Bytes of these and of all new objects behind them."""
     example: int = 0
     born: list[int] = field(default_factory=list)
     tracebacks: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -94,8 +97,10 @@ class Kindred:
             self.example = group.example
         self.count += group.count
         self.bytes += group.bytes
-        self.below = self.below + group.below
-        self.entries += group.count if group.entry else 0
+        self.below += group.below
+        if group.entry:
+            self.entries += group.count
+            self.entries_below += group.below
         self.born = _sum(self.born, group.born)
         self._allocated(group.traceback, group.count, group.example)
 
@@ -109,6 +114,7 @@ class Kindred:
         self.bytes += other.bytes
         self.below += other.below
         self.entries += other.entries
+        self.entries_below += other.entries_below
         self.example = self.example or other.example
         self.born = _sum(self.born, other.born)
         for traceback, (count, example) in other.tracebacks.items():
@@ -151,11 +157,18 @@ class Pile:
     def main(self) -> Kindred | None:
         """The class that tells most of what the pile is made of."""
         growing = [kind for kind in self.kinds.values() if grows(kind.born)]
-        entries = [kind for kind in growing if kind.entries * 2 >= kind.count > 0]
-        entries = [kind for kind in entries if grows(kind.born)] or growing
+        # A class of entries is one even if most of its objects are deeper: the keys of a
+        # cache are tuples, and so are the rows in what it keeps.
+        entries = [
+            kind
+            for kind in growing
+            if 2 * kind.entries >= kind.count or 4 * kind.entries >= self.entries > 0
+        ] or growing
         if not entries:
             return None
-        entry = max(entries, key=lambda kind: (kind.below, kind.is_program, kind.name))
+        entry = max(
+            entries, key=lambda kind: (kind.entries_below, kind.below, kind.is_program, kind.name)
+        )
         own = [kind for kind in entries if kind.is_program]
         if own and not entry.is_program:
             best = max(own, key=lambda kind: (kind.below, kind.name))

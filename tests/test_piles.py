@@ -132,8 +132,8 @@ def test_falling_examples(born: list[int], falling: bool) -> None:
 def kindred(name: str, count: int, below: int, entries: int = 0, **more: Any) -> Kindred:
     module, _, _ = name.rpartition(".")
     full = name.removeprefix("builtins.")
-    born = more.pop("born", [count // 2] * 2)
-    return Kindred(0, module, full, count, 10 * count, below, entries, 0, born, **more)
+    more = {"born": [count // 2] * 2, "entries_below": below * entries // count, **more}
+    return Kindred(0, module, full, count, 10 * count, below, entries, **more)
 
 
 def pile_of(*kinds: Kindred) -> Pile:
@@ -151,6 +151,14 @@ def test_what_the_holder_has_directly_stands_for_the_pile() -> None:
     entry = kindred("app.Session", 10, 9000, 10)
     inside = kindred("builtins.dict", 10, 8000)
     assert main_of(entry, inside) == main_of(inside, entry) == "app.Session"
+
+
+def test_keys_are_entries_though_most_objects_of_their_class_are_deeper() -> None:
+    """A cache by tuples of invoices, whose lines are tuples: not the numbers that it keeps."""
+    keys = kindred("builtins.tuple", 90, 9900, 10, entries_below=9000)
+    numbers = kindred("builtins.int", 18, 500, 10)
+    assert main_of(keys, numbers, kindred("app.Invoice", 10, 8900)) == "app.Invoice"
+    assert main_of(keys, numbers) == "builtins.tuple"
 
 
 def test_a_class_of_the_program_comes_before_its_keys() -> None:
@@ -213,13 +221,15 @@ def test_kindred_add_up() -> None:
     kind.add(Group(3, 7, True, 2, 20, 200, 41, (1, 1)))
     kind.add(Group(3, 8, False, 5, 50, 500, 42, (2, 3)))
     kind.add(Group(3, 7, False, 1, 10, 100, 43, (0, 1)))
-    assert (kind.count, kind.bytes, kind.below, kind.entries) == (8, 80, 800, 2)
+    assert (kind.count, kind.bytes, kind.below) == (8, 80, 800)
+    assert (kind.entries, kind.entries_below) == (2, 200)
     assert kind.born == [3, 5]
     assert {key: count for key, (count, _) in kind.tracebacks.items()} == {7: 3, 8: 5}
     other = Kindred(3, "app", "app.User")
     other.add(Group(3, 9, True, 1, 10, 100, 44, (1, 0)))
     kind.join(other)
-    assert (kind.count, kind.entries, kind.born) == (9, 3, [4, 5])
+    assert (kind.count, kind.born) == (9, [4, 5])
+    assert (kind.entries, kind.entries_below) == (3, 300)
     assert set(kind.tracebacks) == {7, 8, 9}
 
 
