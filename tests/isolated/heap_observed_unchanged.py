@@ -56,7 +56,7 @@ def ask(keep: bool) -> None:
     for obj in graph.objects(nodes[:1000]):
         type(obj)
     if hasattr(m, "edge_names"):
-        for node in nodes[:1000]:
+        for node in nodes[:100]:
             [obj] = graph.objects([node])
             for target in graph.objects(graph.referents(node)):
                 m.edge_names(obj, target)
