@@ -672,7 +672,8 @@ class HeapSnapshot:
         notes = []
         if others := len(nodes) - garbage - sum(path.count for path in paths):
             more = total - len(paths)
-            notes.append(f"{others:,} objects are held in {more:,} other way{'s' * (more > 1)}.")
+            are = "objects are" if others > 1 else "object is"
+            notes.append(f"{others:,} {are} held in {more:,} other way{'s' * (more > 1)}.")
         if garbage:
             notes.append(f"No root leads to {garbage:,} objects: {UNREACHED}.")
         return Paths(paths, " ".join(notes))

@@ -1,8 +1,9 @@
 """The surroundings of an object: what holds it, or what it holds, a few steps far.
 
 Breadth first from the object.  Of neighbours of one class, one is drawn and the others
-are folded into one node that says how many; of the others as many as fit.  What leads
-to a root on the shortest path is always drawn, and marked.
+are folded into one node that says how many; of the others as many as fit.  The same goes for the
+objects it begins with, if there are many.  What leads to a root on the shortest path is
+always drawn, and marked.
 """
 
 from __future__ import annotations
@@ -61,8 +62,11 @@ class Surroundings:
         self._graph = graph
         self._backward = backward
         self._width = width
-        self.start = list(start)
-        self.depths = dict.fromkeys(start, 0)
+        self._types = [full_name(module, name) for module, name, *_ in graph.types()]
+        self.asked = len(start)
+        self._left_out: dict[Fold, set[int]] = {}
+        self.start = self._first_of_each(start) if len(start) > width else list(start)
+        self.depths = dict.fromkeys(self.start, 0)
         """The nodes to draw, in order, and how far from the start."""
         self._asking = asking
         self._via: dict[tuple[int, int], int] = {}
@@ -72,9 +76,18 @@ class Surroundings:
         self._near: dict[int, list[int]] = {}
         self._cut = self._goes_on = False
         self._depth = depth
-        self._types = [full_name(module, name) for module, name, *_ in graph.types()]
         self._search(most)
         self.arrows = list(dict.fromkeys(self._arrows()))
+
+    def _first_of_each(self, start: Sequence[int]) -> list[int]:
+        """One of each class; the others are counted."""
+        alike: dict[str, list[int]] = {}
+        for node in start:
+            alike.setdefault(self._kind(node), []).append(node)
+        for kind, (first, *others) in alike.items():
+            if others:
+                self._left_out[Fold(first, kind, len(others))] = set(others)
+        return [group[0] for group in alike.values()]
 
     @property
     def nodes(self) -> list[int]:
@@ -202,6 +215,18 @@ class Surroundings:
                 folded = {**kept, others: sum(folded.values()) - sum(kept.values())}
             for kind, count in folded.items():
                 yield self._arrow(node, Fold(node, kind, count), False)
+        yield from self._arrows_of_left_out()
+
+    def _arrows_of_left_out(self) -> Iterator[Arrow]:
+        """What is drawn and holds some of those that the picture could have begun with too."""
+        graph = self._graph
+        for node, distance in self.depths.items():
+            if distance != 1 or self._is_module(node):
+                continue
+            beyond = graph.referents(node) if self._backward else graph.referrers(node)
+            for fold, others in self._left_out.items():
+                if not others.isdisjoint(beyond):
+                    yield Arrow(node, fold, False) if self._backward else Arrow(fold, node, False)
 
     def tree(self, names: NodeNames) -> str:
         """As indented lines: below each node what holds it, or what it holds."""
@@ -225,6 +250,7 @@ class Surroundings:
                 other = arrow.source if self._backward else arrow.target
                 label = "" if isinstance(other, Fold) else self.label(names, arrow)
                 stack.append((other, f"<- {label}" if self._backward else label, indent + 1))
+        lines += [f"... {fold.count:,} more {fold.type_name}" for fold in self._left_out]
         return "\n".join(lines)
 
     def label(self, names: NodeNames, arrow: Arrow) -> str:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from memscope._memscope import Graph
+    from memscope.files import PathLike
     from memscope.heap_nodes import NodeNames
+    from memscope.pictures import Picture
 
 __all__ = ["Path", "Paths", "Step", "make_path"]
 
@@ -133,13 +135,30 @@ class Paths(list[Path]):
         lines = [str(path) for path in self]
         return "\n".join([*lines, *([self.note] if self.note else [])])
 
-    def show(self, file: IO[str] | None = None) -> None:
-        """Print each path as a tree, with classes, sizes and allocation sites."""
+    def picture(self) -> Picture:
+        """The same as a picture: objects that several paths go through are drawn once."""
+        from memscope.heap_pictures import path_picture
+
+        return path_picture(self, self.note)
+
+    def show(self, file: IO[str] | None = None, *, filename: PathLike | None = None) -> None:
+        """Print each path as a tree, with classes, sizes and allocation sites.
+
+        *filename*: draw them instead; .svg, .png, .pdf, .dot, .json, .txt or .mmd.  Raises
+        ValueError for another suffix, OSError.
+        """
+        if filename is not None:
+            saved = self.picture().save(filename)
+            print(saved.message or f"Picture written to {saved}", file=file)
+            return
         texts = [path.text() for path in self]
         print("\n\n".join([*texts, *([self.note] if self.note else [])]), file=file)
 
     def __repr__(self) -> str:
         return f"<Paths: {len(self)}, for {sum(path.count for path in self)} objects>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return self.picture()._repr_mimebundle_(include, exclude)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for json."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from memscope.heap_drawing import Fold
@@ -9,12 +10,15 @@ from memscope.heap_nodes import MODULE, TYPE, is_class, shown
 from memscope.pictures import Edge, Node, Picture
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from memscope._memscope import Graph
     from memscope.heap_drawing import Surroundings
     from memscope.heap_nodes import NodeNames
+    from memscope.heap_paths import Path, Step
     from memscope.picture_nodes import NodeKind
 
-__all__ = ["picture"]
+__all__ = ["path_picture", "picture"]
 
 
 def picture(graph: Graph, around: Surroundings, names: NodeNames, *, backward: bool) -> Picture:
@@ -48,8 +52,9 @@ def picture(graph: Graph, around: Surroundings, names: NodeNames, *, backward: b
             )
         )
     first = names.type_name(around.start[0]) if around.start else "nothing"
-    many = f" and {len(around.start) - 1:,} more" if len(around.start) > 1 else ""
-    title = f"What holds {first}{many}" if backward else f"What {first}{many} refers to"
+    many = f" and {around.asked - 1:,} more" if around.asked > 1 else ""
+    verb = "refer" if many else "refers"
+    title = f"What holds {first}{many}" if backward else f"What {first}{many} {verb} to"
     notes = []
     if any(edge.emphasised for edge in edges):
         notes.append("Thick: the shortest path from a root.")
@@ -61,6 +66,50 @@ def picture(graph: Graph, around: Surroundings, names: NodeNames, *, backward: b
         notes.append(f"More is there: only {len(around.depths):,} objects are drawn.")
     # One fold may be met from both its ends.
     return Picture(shown(title), {node.id: node for node in nodes}.values(), edges, notes)
+
+
+def path_picture(paths: Sequence[Path], note: str = "") -> Picture:
+    """Paths from roots to what they hold; objects that several go through are drawn once."""
+    nodes: dict[int, Node] = {}
+    edges: dict[tuple[int, int], Edge] = {}
+    for path in paths:
+        for depth, step in enumerate(path.steps):
+            nodes.setdefault(step.node, _of_step(step, len(path) - 1 - depth))
+        for before, step in pairwise(path.steps):
+            ends = before.node, step.node
+            edges.setdefault(ends, Edge(*ends, shown(step.edge), emphasised=path is paths[0]))
+    what = shown(paths[0].steps[-1].type_name) if paths else "it"
+    thick = "Thick: the shortest path from a root." if len(paths) > 1 else ""
+    return Picture(
+        f"What holds {what}", nodes.values(), edges.values(), filter(None, (thick, note))
+    )
+
+
+def _of_step(step: Step, depth: int) -> Node:
+    """The node of one step, *depth* references before what the path leads to."""
+    if not step.address:
+        if step.type_name == "thread":
+            return Node(step.node, step.description, kind="thread", depth=depth)
+        title, _, detail = step.description.partition(" at ")
+        return Node(step.node, title, detail, kind="frame", depth=depth)
+    kind: NodeKind = "object" if depth else "target"
+    title, detail = shown(step.type_name), step.description
+    if step.type_name in ("module", "function"):
+        kind, title, detail = step.type_name, step.description, ""  # type: ignore[assignment]
+    elif detail.startswith(f"{title} "):
+        title, detail = detail, ""
+    elif detail == title.rpartition(".")[2]:
+        detail = ""
+    return Node(
+        step.node,
+        title,
+        detail,
+        size=step.bytes if step.count == 1 else None,
+        count=step.count,
+        kind=kind,
+        site=step.site,
+        depth=depth,
+    )
 
 
 def _name(end: int | Fold) -> int | str:

@@ -8,6 +8,7 @@ from memscope.heap import HeapSnapshot, take_heap_snapshot
 from memscope.heap_nodes import is_class
 
 if TYPE_CHECKING:
+    from memscope.files import PathLike
     from memscope.heap_paths import Paths
 
 __all__ = ["WhyAlive", "why_alive"]
@@ -64,11 +65,17 @@ class WhyAlive:
     def __repr__(self) -> str:
         return f"<WhyAlive: {self.count} objects, {len(self.paths)} paths>"
 
-    def show(self, file: IO[str] | None = None) -> None:
-        """Print each path as a tree, with classes, sizes and allocation sites."""
-        if self.title:
+    def show(self, file: IO[str] | None = None, *, filename: PathLike | None = None) -> None:
+        """Print each path as a tree, with classes, sizes and allocation sites.
+
+        *filename*: draw them instead; see Paths.show.
+        """
+        if self.title and filename is None:
             print(self.title, end="\n\n", file=file)
-        self.paths.show(file)
+        self.paths.show(file, filename=filename)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return self.paths._repr_mimebundle_(include, exclude)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for json."""

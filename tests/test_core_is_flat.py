@@ -641,8 +641,8 @@ def test_no_leak(name: str) -> None:
 
 def test_types_are_not_leaked() -> None:
     """Instances give back the reference they hold on their heap type."""
-    makers = ((_memscope.Columns, columns), (_memscope.Graph, lambda: _memscope.Graph.from_pairs(2, [])))
-    for kind, make in makers:
+    graph_of_two = functools.partial(_memscope.Graph.from_pairs, 2, [])
+    for kind, make in ((_memscope.Columns, columns), (_memscope.Graph, graph_of_two)):
         before = sys.getrefcount(kind)
         for _ in range(50):
             make()

@@ -14,4 +14,7 @@
  * and `order` is as before. */
 int sort_by_key(uint32_t *order, size_t count, const uint64_t *key);
 
+/* Makes the numbers themselves ascend; the same otherwise. */
+int sort_numbers(uint64_t *numbers, size_t count);
+
 #endif

@@ -1,8 +1,11 @@
 /* What the collector tracks, counted and listed, without a graph.
  *
- * Pointers from enumerate_tracked are good until Python code may run, and making any
- * object may start a collection (3.11).  So everything is worked out first, what is
- * to be returned is referenced, and only then lists are made. */
+ * The time goes into waiting for the memory of the objects, so each is looked at once:
+ * what is asked of it is done while the lists of the collector are walked (visit_tracked).
+ *
+ * The objects are borrowed until Python code may run, and making any object may start a
+ * collection (3.11).  So everything is worked out first, what is to be returned is
+ * referenced, and only then lists are made. */
 #include "base/hashmap.h"
 #include "base/mem.h"
 #include "base/sort.h"
@@ -10,6 +13,7 @@
 #include "heap/enumerate.h"
 #include "heap/pagemap.h"
 #include "heap/sizes.h"
+#include "heap/visit.h"
 
 #define AHEAD 16
 
@@ -19,103 +23,247 @@
 #  define PREFETCH(address) ((void)(address))
 #endif
 
-/* Either all tracked objects or those of a list or tuple that the caller gave. */
-struct objects {
-    PyObject **items;
-    size_t count;
-};
-
-/* The references to objects of a sequence are the caller's, which holds the list. */
 static int
-objects_open(struct objects *self, PyObject *given)
+check_objects(PyObject *given)
 {
-    *self = (struct objects){0};
-    if (given == NULL || given == Py_None) {
-        if (enumerate_tracked(&self->items, &self->count, 0) < 0) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        return 0;
-    }
-    if (!PyList_Check(given) && !PyTuple_Check(given)) {
+    if (given != NULL && given != Py_None && !PyList_Check(given) && !PyTuple_Check(given)) {
         PyErr_Format(PyExc_TypeError, "objects must be a list or a tuple, not %.200s",
                      Py_TYPE(given)->tp_name);
         return -1;
     }
-    size_t count = (size_t)PySequence_Fast_GET_SIZE(given);
-    self->items = mem_malloc(count + 1, sizeof *self->items);
-    if (self->items == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    for (size_t i = 0; i < count; i++) {
-        self->items[i] = PySequence_Fast_GET_ITEM(given, (Py_ssize_t)i);
-    }
-    self->count = count;
     return 0;
 }
 
-static void
-objects_close(struct objects *self)
+static int
+is_given(PyObject *given)
 {
-    mem_free(self->items);
+    return given != NULL && given != Py_None;
 }
 
-/* Has the memory of an object come that is looked at soon. */
-static void
-fetch(const struct objects *self, size_t i)
+/* All tracked objects, or those of a list or tuple that the caller gave, as one piece.
+ * -1 without memory. */
+static int
+visit_objects(const struct at_tracked *work, void *whole, PyObject *given)
 {
-    if (i + AHEAD < self->count) {
-        PREFETCH(self->items[i + AHEAD]);
+    if (!is_given(given)) {
+        return visit_tracked(work, whole, 0);
     }
+    void *piece = mem_calloc(1, work->piece_size);
+    if (piece == NULL) {
+        return -1;
+    }
+    Py_ssize_t count = PySequence_Fast_GET_SIZE(given);
+    int failed = 0;
+    for (Py_ssize_t i = 0; i < count && !failed; i++) {
+        if (i + AHEAD < count) {
+            PREFETCH(PySequence_Fast_GET_ITEM(given, i + AHEAD));
+        }
+        failed = work->visit(whole, piece, PySequence_Fast_GET_ITEM(given, i)) < 0;
+    }
+    failed = failed || work->join(whole, piece) < 0;
+    work->release(piece);
+    mem_free(piece);
+    return failed ? -1 : 0;
 }
 
 /* -- by class ----------------------------------------------------------------------- */
 
-struct class_count {
-    PyTypeObject *type;
-    struct sizer sizer;
-    size_t count, bytes;
+struct numbers {
+    uint64_t *items;
+    size_t count, capacity;
 };
 
-/* Classes in the order in which they were first met. */
-struct classes {
-    struct class_count *items;
-    size_t count, capacity;
-    struct hashmap index;
-    PyTypeObject *last;
-    size_t last_at;
+static int
+numbers_reserve(struct numbers *self, size_t more)
+{
+    size_t count = self->count + more;
+    return count <= self->capacity
+               ? 0
+               : mem_grow((void **)&self->items, &self->capacity, count, sizeof *self->items);
+}
+
+/* What is known of the objects of one class. */
+struct total {
+    size_t count, bytes;
+    struct numbers addresses;
+};
+
+/* Totals by the number of the class, and in which order these were first met. */
+struct tally {
+    struct total *of;
+    size_t capacity;
+    struct numbers met;
 };
 
 static void
-classes_release(struct classes *self)
+tally_release(void *piece)
 {
-    mem_free(self->items);
-    hashmap_clear(&self->index);
+    struct tally *self = piece;
+    for (size_t i = 0; i < self->capacity; i++) {
+        mem_free(self->of[i].addresses.items);
+    }
+    mem_free(self->of);
+    mem_free(self->met.items);
 }
 
-/* Position of a class, or -1 without memory. */
-static Py_ssize_t
-classes_find(struct classes *self, PyTypeObject *type)
+/* The total of a class, noted as met; NULL without memory. */
+static struct total *
+tally_of(struct tally *self, size_t class)
 {
-    if (type == self->last) {
-        return (Py_ssize_t)self->last_at;
+    if (class >= self->capacity) {
+        size_t before = self->capacity;
+        if (mem_grow((void **)&self->of, &self->capacity, class + 1, sizeof *self->of) < 0) {
+            return NULL;
+        }
+        memset(self->of + before, 0, (self->capacity - before) * sizeof *self->of);
+    }
+    struct total *total = &self->of[class];
+    if (total->count == 0) {
+        if (numbers_reserve(&self->met, 1) < 0) {
+            return NULL;
+        }
+        self->met.items[self->met.count++] = class;
+    }
+    return total;
+}
+
+struct class {
+    PyTypeObject *type;
+    struct sizer sizer;
+};
+
+enum { RECENT = 256 };
+
+/* The classes of all pieces are numbered together; what is met is each piece's own.
+ * `recent` is looked at before the index, by some bits of the address. */
+struct census {
+    int sizes, addresses;       /* what is wanted besides the number */
+    struct class *classes;
+    size_t count, capacity;
+    struct hashmap index;
+    struct recent {
+        PyTypeObject *type;
+        size_t class;
+    } recent[RECENT];
+    struct tally all;
+};
+
+static void
+census_release(struct census *self)
+{
+    mem_free(self->classes);
+    hashmap_clear(&self->index);
+    tally_release(&self->all);
+}
+
+/* Number of a class, or -1 without memory. */
+static Py_ssize_t
+census_class(struct census *self, PyTypeObject *type)
+{
+    struct recent *recent = &self->recent[((uintptr_t)type >> 5 ^ (uintptr_t)type >> 13) % RECENT];
+    if (recent->type == type) {
+        return (Py_ssize_t)recent->class;
     }
     const uint64_t *known = hashmap_get(&self->index, (uintptr_t)type);
-    size_t at = known != NULL ? (size_t)*known : self->count;
-    if (known == NULL) {
-        if ((self->count == self->capacity
-             && mem_grow((void **)&self->items, &self->capacity, self->count + 1,
-                         sizeof *self->items)
-                    < 0)
-            || hashmap_put(&self->index, (uintptr_t)type, self->count) < 0) {
+    if (known != NULL) {
+        *recent = (struct recent){type, (size_t)*known};
+        return (Py_ssize_t)*known;
+    }
+    if ((self->count == self->capacity
+         && mem_grow((void **)&self->classes, &self->capacity, self->count + 1,
+                     sizeof *self->classes)
+                < 0)
+        || hashmap_put(&self->index, (uintptr_t)type, self->count) < 0) {
+        return -1;
+    }
+    self->classes[self->count] = (struct class){type, sizer_of(type)};
+    return (Py_ssize_t)self->count++;
+}
+
+static int
+census_visit(void *whole, void *piece, PyObject *object)
+{
+    struct census *self = whole;
+    Py_ssize_t class = census_class(self, Py_TYPE(object));
+    struct total *total = class < 0 ? NULL : tally_of(piece, (size_t)class);
+    if (total == NULL) {
+        return -1;
+    }
+    if (self->addresses) {
+        if (numbers_reserve(&total->addresses, 1) < 0) {
             return -1;
         }
-        self->items[self->count++] = (struct class_count){.type = type, .sizer = sizer_of(type)};
+        total->addresses.items[total->addresses.count++] = (uintptr_t)object;
     }
-    self->last = type;
-    self->last_at = at;
-    return (Py_ssize_t)at;
+    if (self->sizes) {
+        total->bytes += sizer_measure(&self->classes[class].sizer, object);
+    }
+    total->count++;
+    return 0;
+}
+
+static int
+census_join(void *whole, void *piece)
+{
+    struct census *self = whole;
+    struct tally *tally = piece;
+    for (size_t i = 0; i < tally->met.count; i++) {
+        size_t class = tally->met.items[i];
+        struct total *total = tally_of(&self->all, class), *more = &tally->of[class];
+        if (total == NULL || numbers_reserve(&total->addresses, more->addresses.count) < 0) {
+            return -1;
+        }
+        if (more->addresses.count > 0) {
+            memcpy(total->addresses.items + total->addresses.count, more->addresses.items,
+                   more->addresses.count * sizeof *more->addresses.items);
+            total->addresses.count += more->addresses.count;
+        }
+        total->count += more->count;
+        total->bytes += more->bytes;
+    }
+    return 0;
+}
+
+static int
+census_take(struct census *self, PyObject *given)
+{
+    static const struct at_tracked work = {sizeof(struct tally), census_visit, census_join,
+                                           tally_release};
+    int status = visit_objects(&work, self, given);
+    for (size_t i = 0; i < self->all.met.count; i++) {
+        Py_INCREF(self->classes[self->all.met.items[i]].type);
+    }
+    return status;
+}
+
+/* A list of rows, one for each class that was met, from *row*; NULL with an exception.
+ * Ends the census. */
+static PyObject *
+census_list(struct census *self, int status,
+            PyObject *(*row)(PyTypeObject *type, const struct total *total))
+{
+    size_t count = self->all.met.count;
+    PyObject *list = status < 0 ? PyErr_NoMemory() : PyList_New((Py_ssize_t)count);
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        size_t class = self->all.met.items[i];
+        PyObject *made = row(self->classes[class].type, &self->all.of[class]);
+        if (made == NULL) {
+            Py_CLEAR(list);
+            break;
+        }
+        PyList_SET_ITEM(list, (Py_ssize_t)i, made);
+    }
+    for (size_t i = 0; i < count; i++) {
+        Py_DECREF(self->classes[self->all.met.items[i]].type);
+    }
+    census_release(self);
+    return list;
+}
+
+static PyObject *
+types_row(PyTypeObject *type, const struct total *total)
+{
+    return Py_BuildValue("Onn", type, (Py_ssize_t)total->count, (Py_ssize_t)total->bytes);
 }
 
 PyDoc_STRVAR(gc_types_doc,
@@ -131,51 +279,18 @@ static PyObject *
 gc_types(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"", "sizes", NULL};
-    PyObject *given = NULL, *list = NULL;
-    int sizes = 0;
-    struct objects objects;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$p:gc_types", names, &given, &sizes)
-        || objects_open(&objects, given) < 0) {
+    PyObject *given = NULL;
+    struct census census = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$p:gc_types", names, &given, &census.sizes)
+        || check_objects(given) < 0) {
         return NULL;
     }
-    struct classes classes = {0};
-    int failed = 0;
-    for (size_t i = 0; i < objects.count && !failed; i++) {
-        fetch(&objects, i);
-        Py_ssize_t at = classes_find(&classes, Py_TYPE(objects.items[i]));
-        failed = at < 0;
-        if (failed) {
-            break;
-        }
-        classes.items[at].count++;
-        if (sizes) {
-            classes.items[at].bytes += sizer_measure(&classes.items[at].sizer, objects.items[i]);
-        }
-    }
-    for (size_t i = 0; i < classes.count; i++) {
-        Py_INCREF(classes.items[i].type);
-    }
-    objects_close(&objects);
-    list = failed ? PyErr_NoMemory() : PyList_New((Py_ssize_t)classes.count);
-    for (size_t i = 0; list != NULL && i < classes.count; i++) {
-        const struct class_count *found = &classes.items[i];
-        PyObject *row =
-            Py_BuildValue("Onn", found->type, (Py_ssize_t)found->count, (Py_ssize_t)found->bytes);
-        if (row == NULL) {
-            Py_CLEAR(list);
-            break;
-        }
-        PyList_SET_ITEM(list, (Py_ssize_t)i, row);
-    }
-    for (size_t i = 0; i < classes.count; i++) {
-        Py_DECREF(classes.items[i].type);
-    }
-    classes_release(&classes);
-    return list;
+    return census_list(&census, census_take(&census, given), types_row);
 }
 
 /* -- lists of objects ------------------------------------------------------------------ */
 
+/* References to objects; of a piece, borrowed ones. */
 struct chosen {
     PyObject **items;
     size_t count, capacity;
@@ -189,15 +304,26 @@ choose(struct chosen *self, PyObject *object)
                < 0) {
         return -1;
     }
-    self->items[self->count++] = Py_NewRef(object);
+    self->items[self->count++] = object;
     return 0;
 }
 
-/* A new list that takes over the references, also when it fails; NULL with the
- * exception that is set, or MemoryError. */
+static void
+chosen_release(void *piece)
+{
+    mem_free(((struct chosen *)piece)->items);
+}
+
+/* A new list of what was chosen; NULL with the exception that is set, or MemoryError. */
 static PyObject *
 chosen_list(struct chosen *self, int failed)
 {
+    for (size_t i = 0; i < self->count; i++) {
+        if (i + AHEAD < self->count) {
+            PREFETCH(self->items[i + AHEAD]);
+        }
+        Py_INCREF(self->items[i]);
+    }
     if (failed && !PyErr_Occurred()) {
         PyErr_NoMemory();
     }
@@ -244,6 +370,43 @@ add_all(struct hashmap *set, PyObject *iterable, int numbers)
     return status;
 }
 
+/* Which objects are wanted: by their class, or by themselves. */
+struct wanted {
+    struct hashmap keys;
+    int by_class;
+    struct chosen found;
+};
+
+static int
+wanted_visit(void *whole, void *piece, PyObject *object)
+{
+    struct wanted *self = whole;
+    uintptr_t key = (uintptr_t)(self->by_class ? (void *)Py_TYPE(object) : (void *)object);
+    return hashmap_get(&self->keys, key) == NULL ? 0 : choose(piece, object);
+}
+
+static int
+wanted_join(void *whole, void *piece)
+{
+    struct chosen *more = piece;
+    for (size_t i = 0; i < more->count; i++) {
+        if (choose(&((struct wanted *)whole)->found, more->items[i]) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static PyObject *
+wanted_list(struct wanted *self, PyObject *given)
+{
+    static const struct at_tracked work = {sizeof(struct chosen), wanted_visit, wanted_join,
+                                           chosen_release};
+    int failed = self->keys.count > 0 && visit_objects(&work, self, given) < 0;
+    hashmap_clear(&self->keys);
+    return chosen_list(&self->found, failed);
+}
+
 PyDoc_STRVAR(gc_objects_doc,
 "gc_objects($module, types, objects=None, /)\n"
 "--\n"
@@ -257,26 +420,15 @@ static PyObject *
 gc_objects(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *types, *given = NULL;
-    struct hashmap wanted = {0};
-    struct objects objects;
-    if (!PyArg_ParseTuple(args, "O|O:gc_objects", &types, &given)) {
+    struct wanted wanted = {.by_class = 1};
+    if (!PyArg_ParseTuple(args, "O|O:gc_objects", &types, &given) || check_objects(given) < 0) {
         return NULL;
     }
-    if (add_all(&wanted, types, 0) < 0 || objects_open(&objects, given) < 0) {
-        hashmap_clear(&wanted);
+    if (add_all(&wanted.keys, types, 0) < 0) {
+        hashmap_clear(&wanted.keys);
         return NULL;
     }
-    struct chosen chosen = {0};
-    int failed = 0;
-    for (size_t i = 0; i < objects.count && !failed; i++) {
-        fetch(&objects, i);
-        if (hashmap_get(&wanted, (uintptr_t)Py_TYPE(objects.items[i])) != NULL) {
-            failed = choose(&chosen, objects.items[i]) < 0;
-        }
-    }
-    objects_close(&objects);
-    hashmap_clear(&wanted);
-    return chosen_list(&chosen, failed);
+    return wanted_list(&wanted, given);
 }
 
 PyDoc_STRVAR(gc_at_doc,
@@ -290,22 +442,12 @@ PyDoc_STRVAR(gc_at_doc,
 static PyObject *
 gc_at(PyObject *Py_UNUSED(module), PyObject *addresses)
 {
-    struct hashmap wanted = {0};
-    struct objects objects;
-    if (add_all(&wanted, addresses, 1) < 0 || objects_open(&objects, NULL) < 0) {
-        hashmap_clear(&wanted);
+    struct wanted wanted = {0};
+    if (add_all(&wanted.keys, addresses, 1) < 0) {
+        hashmap_clear(&wanted.keys);
         return NULL;
     }
-    struct chosen chosen = {0};
-    int failed = 0;
-    for (size_t i = 0; i < objects.count && !failed; i++) {
-        if (hashmap_get(&wanted, (uintptr_t)objects.items[i]) != NULL) {
-            failed = choose(&chosen, objects.items[i]) < 0;
-        }
-    }
-    objects_close(&objects);
-    hashmap_clear(&wanted);
-    return chosen_list(&chosen, failed);
+    return wanted_list(&wanted, NULL);
 }
 
 /* -- what nothing refers to ---------------------------------------------------------------- */
@@ -356,18 +498,23 @@ PyDoc_STRVAR(gc_unreferenced_doc,
 static PyObject *
 gc_unreferenced(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    PyObject *given = NULL;
-    struct objects candidates, tracked = {0};
-    if (!PyArg_ParseTuple(args, "|O:gc_unreferenced", &given)
-        || objects_open(&candidates, given) < 0) {
+    PyObject *given = NULL, **tracked = NULL, **candidates;
+    size_t tracked_count = 0, count;
+    if (!PyArg_ParseTuple(args, "|O:gc_unreferenced", &given) || check_objects(given) < 0) {
         return NULL;
     }
     struct marking *marking = mem_calloc(1, sizeof *marking);
     struct pagemap *map = pagemap_new();
     struct chosen chosen = {0};
-    int failed = marking == NULL || map == NULL || objects_open(&tracked, NULL) < 0;
-    for (size_t i = 0; i < candidates.count && !failed; i++) {
-        uint32_t *slot = pagemap_slot(map, (uintptr_t)candidates.items[i]);
+    int failed =
+        marking == NULL || map == NULL || enumerate_tracked(&tracked, &tracked_count, 0) < 0;
+    candidates = is_given(given) ? PySequence_Fast_ITEMS(given) : tracked;
+    count = is_given(given) ? (size_t)PySequence_Fast_GET_SIZE(given) : tracked_count;
+    for (size_t i = 0; i < count && !failed; i++) {
+        if (i + AHEAD < count) {
+            pagemap_prefetch(map, (uintptr_t)candidates[i + AHEAD]);
+        }
+        uint32_t *slot = pagemap_slot(map, (uintptr_t)candidates[i]);
         failed = slot == NULL;
         if (!failed) {
             *slot = CANDIDATE;
@@ -376,25 +523,29 @@ gc_unreferenced(PyObject *Py_UNUSED(module), PyObject *args)
     if (!failed) {
         marking->map = map;
     }
-    for (size_t i = 0; i < tracked.count && !failed; i++) {
-        PyObject *object = tracked.items[i];
-        fetch(&tracked, i);
-        if (object != given) {
-            Py_TYPE(object)->tp_traverse(object, mark_later, marking);
+    for (size_t i = 0; i < tracked_count && !failed; i++) {
+        if (i + AHEAD < tracked_count) {
+            PREFETCH(tracked[i + AHEAD]);
+            object_prefetch_contents(tracked[i + AHEAD / 2]);
+        }
+        if (tracked[i] != given) {
+            Py_TYPE(tracked[i])->tp_traverse(tracked[i], mark_later, marking);
         }
     }
     if (!failed) {
         mark_pending(marking);
     }
-    for (size_t i = 0; i < candidates.count && !failed; i++) {
-        if (!(pagemap_get(map, (uintptr_t)candidates.items[i]) & REFERRED)) {
-            failed = choose(&chosen, candidates.items[i]) < 0;
+    for (size_t i = 0; i < count && !failed; i++) {
+        if (i + AHEAD < count) {
+            pagemap_prefetch(map, (uintptr_t)candidates[i + AHEAD]);
+        }
+        if (!(pagemap_get(map, (uintptr_t)candidates[i]) & REFERRED)) {
+            failed = choose(&chosen, candidates[i]) < 0;
         }
     }
     mem_free(marking);
     pagemap_free(map);
-    objects_close(&tracked);
-    objects_close(&candidates);
+    mem_free(tracked);
     return chosen_list(&chosen, failed);
 }
 
@@ -410,60 +561,23 @@ PyDoc_STRVAR(gc_ids_doc,
 "Raises MemoryError.  Cost: one pass and a sort; 8 bytes for an object.");
 
 static PyObject *
+ids_row(PyTypeObject *type, const struct total *total)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize((const char *)total->addresses.items,
+                                                (Py_ssize_t)(total->count * sizeof(uint64_t)));
+    return bytes == NULL ? NULL : Py_BuildValue("ON", type, bytes);
+}
+
+static PyObject *
 gc_ids(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    struct objects objects;
-    if (objects_open(&objects, NULL) < 0) {
-        return NULL;
+    struct census census = {.addresses = 1};
+    int status = census_take(&census, NULL);
+    for (size_t i = 0; i < census.all.met.count && status == 0; i++) {
+        const struct total *total = &census.all.of[census.all.met.items[i]];
+        status = sort_numbers(total->addresses.items, total->count);
     }
-    size_t count = objects.count;
-    uint64_t *key = mem_malloc(count + 1, sizeof *key);
-    uint32_t *order = mem_malloc(count + 1, sizeof *order);
-    uint32_t *class_of = mem_malloc(count + 1, sizeof *class_of);
-    struct classes classes = {0};
-    int failed = key == NULL || order == NULL || class_of == NULL || count > UINT32_MAX;
-    for (size_t i = 0; i < count && !failed; i++) {
-        fetch(&objects, i);
-        Py_ssize_t at = classes_find(&classes, Py_TYPE(objects.items[i]));
-        failed = at < 0;
-        if (!failed) {
-            classes.items[at].count++;
-            class_of[i] = (uint32_t)at;
-            key[i] = (uintptr_t)objects.items[i];
-            order[i] = (uint32_t)i;
-        }
-    }
-    failed = failed || sort_by_key(order, count, key) < 0;
-    for (size_t i = 0; i < classes.count; i++) {
-        Py_INCREF(classes.items[i].type);
-    }
-    objects_close(&objects);
-    PyObject *list = failed ? PyErr_NoMemory() : PyList_New((Py_ssize_t)classes.count);
-    for (size_t i = 0; list != NULL && i < classes.count; i++) {
-        PyObject *bytes = PyBytes_FromStringAndSize(
-            NULL, (Py_ssize_t)(classes.items[i].count * sizeof(uint64_t)));
-        PyObject *row = Py_BuildValue("ON", classes.items[i].type, bytes);
-        if (row == NULL) {
-            Py_CLEAR(list);
-            break;
-        }
-        PyList_SET_ITEM(list, (Py_ssize_t)i, row);
-        classes.items[i].bytes = 0;         /* numbers written so far */
-    }
-    for (size_t i = 0; list != NULL && i < count; i++) {
-        struct class_count *class = &classes.items[class_of[order[i]]];
-        PyObject *row = PyList_GET_ITEM(list, (Py_ssize_t)class_of[order[i]]);
-        uint64_t *numbers = (uint64_t *)(void *)PyBytes_AS_STRING(PyTuple_GET_ITEM(row, 1));
-        numbers[class->bytes++] = key[order[i]];
-    }
-    for (size_t i = 0; i < classes.count; i++) {
-        Py_DECREF(classes.items[i].type);
-    }
-    classes_release(&classes);
-    mem_free(key);
-    mem_free(order);
-    mem_free(class_of);
-    return list;
+    return census_list(&census, status, ids_row);
 }
 
 PyDoc_STRVAR(ids_added_doc,

@@ -5,39 +5,36 @@
 
 #include "base/mem.h"
 
-struct objects {
-    PyObject **items;
-    size_t count, capacity;
+#if PY_VERSION_HEX >= 0x030E0000
+
+struct walk {
+    const struct at_tracked *work;
+    void *whole, *piece;
     int failed;
 };
 
 static int
-append(struct objects *self, PyObject *object)
-{
-    if (self->count == self->capacity
-        && mem_grow((void **)&self->items, &self->capacity, self->count + 1, sizeof *self->items)
-               < 0) {
-        self->failed = 1;
-        return -1;
-    }
-    self->items[self->count++] = object;
-    return 0;
-}
-
-#if PY_VERSION_HEX >= 0x030E0000
-
-static int
 visit(PyObject *object, void *arg)
 {
-    return append(arg, object) == 0;
+    struct walk *self = arg;
+    self->failed = self->work->visit(self->whole, self->piece, object) < 0;
+    return !self->failed;
 }
 
 static int
-enumerate(struct objects *found, int frozen)
+walk_lists(const struct at_tracked *work, void *whole, int frozen)
 {
     (void)frozen;
-    PyUnstable_GC_VisitObjects(visit, found);
-    return found->failed ? -1 : 0;
+    struct walk walk = {
+        .work = work, .whole = whole, .piece = mem_calloc(1, work->piece_size), .failed = 1};
+    if (walk.piece != NULL) {
+        walk.failed = 0;
+        PyUnstable_GC_VisitObjects(visit, &walk);
+        walk.failed = walk.failed || work->join(whole, walk.piece) < 0;
+        work->release(walk.piece);
+        mem_free(walk.piece);
+    }
+    return walk.failed ? -1 : 0;
 }
 
 #else
@@ -97,11 +94,11 @@ object_of(const struct links *links)
  * for each list.  One that was passed before it was found makes a piece that
  * nothing leads to, which is left out. */
 
-enum { PLACES = 48, PLACE_TABLE = 256, LARGE = 4096 };
+enum { PLACES = 48, PLACE_TABLE = 4096, LARGE = 4096 };
 
 struct place {
     const struct links *start, *at;     /* at: where the next piece starts, at the end */
-    struct objects found;
+    void *piece;
 };
 
 struct places {
@@ -110,7 +107,8 @@ struct places {
     int count;
     int may_split;
     uint32_t random;
-    unsigned char table[PLACE_TABLE];   /* place + 1, LISTS heads as 0xff; open addressing */
+    /* place + 1, or IS_HEAD.  Open addressing; nearly empty, so that one look tells mostly. */
+    unsigned char table[PLACE_TABLE];
 };
 
 #define IS_HEAD 0xff
@@ -118,7 +116,7 @@ struct places {
 static size_t
 table_index(const struct links *links)
 {
-    return ((uintptr_t)links >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 56;
+    return ((uintptr_t)links >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 52;
 }
 
 static int
@@ -237,18 +235,35 @@ add_places_in(struct places *self, PyObject *container)
     }
 }
 
+/* Has the links and the class of an object come that is looked at in the next turn. */
+static void
+fetch(const struct links *links)
+{
+#if defined(__GNUC__)
+    __builtin_prefetch(links);
+    __builtin_prefetch(&object_of(links)->ob_type);
+#else
+    (void)links;
+#endif
+}
+
 static int
-walk_places(struct places *self)
+walk_places(struct places *self, const struct at_tracked *work, void *whole)
 {
     int active[PLACES + LISTS], left = 0;
     for (int started = 0; left > 0 || started < self->count;) {
         while (started < self->count) {
+            struct place *place = &self->place[started];
+            place->piece = mem_calloc(1, work->piece_size);
+            if (place->piece == NULL) {
+                return -1;
+            }
             active[left++] = started++;
         }
         for (int i = 0; i < left; i++) {
             struct place *place = &self->place[active[i]];
             PyObject *object = object_of(place->at);
-            if (append(&place->found, object) < 0) {
+            if (work->visit(whole, place->piece, object) < 0) {
                 return -1;
             }
             place->at = next_of(place->at);
@@ -256,9 +271,7 @@ walk_places(struct places *self)
                 active[i--] = active[--left];
                 continue;
             }
-#if defined(__GNUC__)
-            __builtin_prefetch(place->at);
-#endif
+            fetch(place->at);
             if (self->may_split && self->count < PLACES && is_large(object)) {
                 add_places_in(self, object);
             }
@@ -268,20 +281,14 @@ walk_places(struct places *self)
 }
 
 static int
-join_places(const struct places *self, struct objects *found, int lists)
+join_places(const struct places *self, const struct at_tracked *work, void *whole, int lists)
 {
     for (int head = 0; head < lists; head++) {
         for (const struct links *at = next_of(self->heads[head]); at != self->heads[head];) {
             const struct place *place = &self->place[lookup(self, at) - 1];
-            size_t count = place->found.count;
-            if (found->count + count > found->capacity
-                && mem_grow((void **)&found->items, &found->capacity, found->count + count,
-                            sizeof *found->items)
-                       < 0) {
+            if (work->join(whole, place->piece) < 0) {
                 return -1;
             }
-            memcpy(found->items + found->count, place->found.items, count * sizeof *found->items);
-            found->count += count;
             at = place->at;
         }
     }
@@ -310,7 +317,7 @@ has_one_interpreter(void)
 }
 
 static int
-enumerate(struct objects *found, int frozen)
+walk_lists(const struct at_tracked *work, void *whole, int frozen)
 {
     const struct collector *collector = find_collector();
     if (collector == NULL) {
@@ -329,31 +336,89 @@ enumerate(struct objects *found, int frozen)
         }
     }
     places.may_split = collector->collecting == 0 && has_one_interpreter();
-    int status =
-        walk_places(&places) < 0 || join_places(&places, found, frozen ? LISTS : LISTS - 1) < 0 ? -1
-                                                                                                : 0;
+    int failed = walk_places(&places, work, whole) < 0
+                 || join_places(&places, work, whole, frozen ? LISTS : LISTS - 1) < 0;
     for (int i = 0; i < places.count; i++) {
-        mem_free(places.place[i].found.items);
+        if (places.place[i].piece != NULL) {
+            work->release(places.place[i].piece);
+            mem_free(places.place[i].piece);
+        }
     }
-    return status;
+    return failed ? -1 : 0;
 }
 
 #endif
 
 int
-enumerate_tracked(PyObject ***objects, size_t *count, int frozen)
+visit_tracked(const struct at_tracked *work, void *whole, int frozen)
 {
-    struct objects found = {0};
 #if PY_VERSION_HEX < 0x030C0000
     int enabled = PyGC_Disable();       /* 3.11 collects while it allocates */
 #endif
-    int status = enumerate(&found, frozen);
+    int status = walk_lists(work, whole, frozen);
 #if PY_VERSION_HEX < 0x030C0000
     if (enabled) {
         PyGC_Enable();
     }
 #endif
-    if (status < 0) {
+    return status;
+}
+
+/* -- as an array ------------------------------------------------------------------------ */
+
+struct objects {
+    PyObject **items;
+    size_t count, capacity;
+};
+
+static int
+append(void *whole, void *piece, PyObject *object)
+{
+    struct objects *self = piece;
+    (void)whole;
+    if (self->count == self->capacity
+        && mem_grow((void **)&self->items, &self->capacity, self->count + 1, sizeof *self->items)
+               < 0) {
+        return -1;
+    }
+    self->items[self->count++] = object;
+    return 0;
+}
+
+static int
+append_piece(void *whole, void *piece)
+{
+    struct objects *self = whole, *more = piece;
+    if (self->items == NULL) {
+        *self = *more;
+        *more = (struct objects){0};
+        return 0;
+    }
+    size_t count = self->count + more->count;
+    if (count > self->capacity
+        && mem_grow((void **)&self->items, &self->capacity, count, sizeof *self->items) < 0) {
+        return -1;
+    }
+    if (more->count > 0) {
+        memcpy(self->items + self->count, more->items, more->count * sizeof *more->items);
+    }
+    self->count = count;
+    return 0;
+}
+
+static void
+release_objects(void *piece)
+{
+    mem_free(((struct objects *)piece)->items);
+}
+
+int
+enumerate_tracked(PyObject ***objects, size_t *count, int frozen)
+{
+    static const struct at_tracked work = {sizeof(struct objects), append, append_piece,
+                                           release_objects};
+    struct objects found = {0};
+    if (visit_tracked(&work, &found, frozen) < 0) {
         mem_free(found.items);
         return -1;
     }
