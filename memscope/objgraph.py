@@ -92,12 +92,14 @@ def _type_name(kind: type, shortnames: bool) -> str:
 
 def _classes() -> list[type]:
     """Every class there is, once; each knows those made from it."""
-    found: dict[int, type] = {id(object): object}
     queue: list[type] = [object]
+    seen = {id(object)}
+    inner: type
     for kind in queue:  # grows meanwhile
-        fresh = {id(each): each for each in type.__subclasses__(kind) if id(each) not in found}
-        found |= fresh
-        queue += fresh.values()
+        for inner in type.__subclasses__(kind):
+            if id(inner) not in seen:
+                seen.add(id(inner))
+                queue.append(inner)
     return queue
 
 

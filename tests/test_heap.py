@@ -467,6 +467,68 @@ def test_a_hub_is_folded(module: Any) -> None:
     assert len(out.getvalue().splitlines()) < 30
 
 
+def test_many_objects_are_folded(module: Any, tmp_path: Any) -> None:
+    """One of each class is drawn, and what holds it; the others hang from the same holder."""
+    module.sessions = [Slotted() for _ in range(300)]
+    module.lists = [[] for _ in range(20)]
+    snapshot = take_heap_snapshot()
+    objects = [*module.sessions, *module.lists]
+    target = tmp_path / "many.json"
+    for method, title in (
+        (snapshot.show_backrefs, "What holds {} and 319 more"),
+        (snapshot.show_refs, "What {} and 319 more refer to"),
+    ):
+        method(*objects, filename=str(target), file=io.StringIO())
+        drawn = json.loads(target.read_text())
+        assert drawn["title"] == title.format(f"{__name__}.Slotted")
+        counts = {node["id"]: node for node in drawn["nodes"] if node["kind"] == "target"}
+        assert [node["count"] for node in counts.values()] == [1, 1]
+        out = io.StringIO()
+        method(*objects, file=out)
+        assert f"... 299 more {__name__}.Slotted" in out.getvalue()
+        assert "... 19 more list" in out.getvalue()
+    snapshot.show_backrefs(*objects, filename=str(target), file=io.StringIO())
+    drawn = json.loads(target.read_text())
+    folds = {node["title"]: node for node in drawn["nodes"] if node["kind"] == "more"}
+    fold = folds[f"{__name__}.Slotted"]
+    assert fold["count"] == 299
+    [holder] = [edge["source"] for edge in drawn["edges"] if edge["target"] == fold["id"]]
+    [node] = [node for node in drawn["nodes"] if node["id"] == holder]
+    assert node["title"] == "list of 300"
+    # A few are drawn one by one.
+    snapshot.show_backrefs(*objects[:5], filename=str(target), file=io.StringIO())
+    drawn = json.loads(target.read_text())
+    assert [node["kind"] for node in drawn["nodes"]].count("target") == 5
+
+
+def test_paths_as_a_picture(module: Any, tmp_path: Any) -> None:
+    leaf = Slotted()
+    module.first = {"key": leaf}
+    module.second = [[leaf]]
+    found = take_heap_snapshot().paths_to_root(leaf, limit=2)
+    target = tmp_path / "paths.json"
+    out = io.StringIO()
+    found.show(out, filename=str(target))
+    assert out.getvalue() == f"Picture written to {target}\n"
+    drawn = json.loads(target.read_text())
+    assert drawn["title"] == f"What holds {__name__}.Slotted"
+    assert [node["kind"] for node in drawn["nodes"]].count("target") == 1  # both end there
+    assert {edge["label"]: edge["emphasised"] for edge in drawn["edges"]} == {
+        "first": True,
+        "['key']": True,
+        "second": False,
+        "[0]": False,
+    }
+    assert "Thick: the shortest path from a root." in drawn["notes"]
+    assert "text/plain" in found._repr_mimebundle_()
+    with pytest.raises(ValueError, match=r"\.bmp"):
+        found.show(filename="paths.bmp")
+    frame = take_heap_snapshot().paths_to_root(found, limit=1).picture()
+    assert "frame" in {node.kind for node in frame.nodes}
+    nothing = memscope.heap.Paths([], "Nothing that is known leads to it.")
+    assert nothing.picture().notes == ("Nothing that is known leads to it.",)
+
+
 @pytest.mark.parametrize("classes", [1, 3, 300])
 def test_a_picture_counts_everybody(module: Any, tmp_path: Any, classes: int) -> None:
     """Classes of one name too: they look alike, but none of their objects is lost."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,6 +86,16 @@ def test_more_paths() -> None:
     registry["second"] = [one]
     assert len(why_alive(one).paths) == 1
     assert len(why_alive(one, limit=5).paths) >= 2
+
+
+def test_as_a_picture(tmp_path: Path) -> None:
+    registry["all"] = [Held() for _ in range(5)]
+    out = io.StringIO()
+    why = why_alive(Held)
+    why.show(out, filename=tmp_path / "why.txt")
+    assert out.getvalue() == f"Picture written to {tmp_path / 'why.txt'}\n"
+    assert f"5 \N{MULTIPLICATION SIGN} {__name__}.Held" in (tmp_path / "why.txt").read_text("utf-8")
+    assert "text/plain" in why._repr_mimebundle_()
 
 
 def test_as_plain_data() -> None:
