@@ -32,7 +32,7 @@ MOST_ROUNDS = 12
 MOST_TYPES = 4
 MOST_LEAKS = 10
 MOST_OTHERS = 6
-SOURCE_MAX, NAME_MAX, HOLDER_MAX = 90, 100, 400
+SOURCE_MAX, NAME_MAX, HOLDER_MAX = WIDTH - LABEL - 6, 100, 400
 """Characters of a line of source, of the name of a class, of the place of a holder."""
 
 QUALITIES = {
