@@ -504,10 +504,10 @@ gc_unreferenced(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
     struct marking *marking = mem_calloc(1, sizeof *marking);
-    struct pagemap *map = pagemap_new();
+    struct pagemap *map = NULL;
     struct chosen chosen = {0};
-    int failed =
-        marking == NULL || map == NULL || enumerate_tracked(&tracked, &tracked_count, 0) < 0;
+    int failed = marking == NULL || enumerate_tracked(&tracked, &tracked_count, 0) < 0
+                 || (map = pagemap_new()) == NULL;
     candidates = is_given(given) ? PySequence_Fast_ITEMS(given) : tracked;
     count = is_given(given) ? (size_t)PySequence_Fast_GET_SIZE(given) : tracked_count;
     for (size_t i = 0; i < count && !failed; i++) {

@@ -426,6 +426,26 @@ hide_objects(struct walk *self)
     }
 }
 
+/* Room for what so many tracked objects lead to, as heaps usually are, so that columns are
+ * not moved while they grow.  What is not filled is never touched, and trimmed. */
+static void
+reserve_columns(struct walk *self, size_t tracked)
+{
+    struct graph *graph = self->graph;
+    size_t nodes = 2 * tracked + graph->count + 1;
+    self->failed |=
+        mem_grow((void **)&graph->address, &self->node_capacity, nodes, sizeof *graph->address) < 0
+        || mem_grow((void **)&graph->size, &self->size_capacity, nodes, sizeof *graph->size) < 0
+        || mem_grow((void **)&graph->kind, &self->kind_capacity, nodes, sizeof *graph->kind) < 0
+        || mem_grow((void **)&graph->out_start, &self->start_capacity, nodes,
+                    sizeof *graph->out_start)
+               < 0
+        || mem_grow((void **)&self->references, &self->reference_capacity, nodes,
+                    sizeof *self->references)
+               < 0
+        || mem_grow((void **)&graph->out, &self->edge_capacity, 2 * nodes, sizeof *graph->out) < 0;
+}
+
 static void
 add_tracked(struct walk *self)
 {
@@ -435,6 +455,7 @@ add_tracked(struct walk *self)
         self->failed = 1;
         return;
     }
+    reserve_columns(self, count);
     uint32_t before = self->graph->count;
     for (size_t i = 0; i < count && !self->failed; i++) {
         if (i + 2 * AHEAD < count) {
