@@ -185,8 +185,8 @@ def _told_once(found: Sequence[Found]) -> list[Found]:
 def _accounted(found: Sequence[Found]) -> list[Found]:
     """Without what libraries keep book of about the objects of a leak of the program's own.
 
-    Told by the number of objects in each round: if a registry of the standard library got
-    as many as a list of the program's, they are the same story.
+    Told by the number of objects in each round: if a registry of a library got as many as
+    a list of the program's, or some for each of them, they are the same story.
     """
     # Garbage is in no library's books.
     found = [
@@ -198,7 +198,7 @@ def _accounted(found: Sequence[Found]) -> list[Found]:
             (
                 index
                 for index, other in enumerate(kept)
-                if not one.is_own and other.is_own and other.leak.per_round == one.leak.per_round
+                if not one.is_own and other.is_own and _as_many(one.leak, other.leak)
             ),
             None,
         )
@@ -209,6 +209,12 @@ def _accounted(found: Sequence[Found]) -> list[Found]:
         else:
             kept[same] = kept[same].with_bytes(one.leak.retained_bytes)
     return kept
+
+
+def _as_many(books: Leak, leak: Leak) -> bool:
+    if books.per_round:
+        return books.per_round == leak.per_round
+    return 0 < leak.count <= books.count and books.count % leak.count == 0
 
 
 def _length(obj: Any, other: int) -> int:
@@ -330,13 +336,17 @@ class Analysis:
         if self.rounds < 3:
             return rises == self.rounds
         steady = 2 * step * rises >= references or rises == self.rounds
-        return 2 * rises >= self.rounds and risen >= self.rounds - 1 and steady
+        # A pause at the end that is longer than those before is the end of it.
+        goes_on = self.rounds - risen <= min(risen - rises, 1)
+        return 2 * rises >= self.rounds and goes_on and steady
 
     def _judge(self, pile: Pile, main: Kindred) -> Leak | NotALeak:
         entries = self.survivors.members(pile.index, True, SAMPLES)
         members = self.survivors.members(pile.index, False, 4 * SAMPLES)
         way = self.survivors.way(main.example)
-        holder_way = list(pile.way)
+        holder_way = self._telling(list(pile.way))
+        if way[: len(pile.way)] == list(pile.way):
+            way = [*holder_way, *way[len(pile.way) :]]
         replaced = (
             pile.alike == 1
             and len(way) > len(holder_way) + 1
@@ -397,6 +407,19 @@ class Analysis:
         )
 
     # -- parts of a leak
+
+    def _telling(self, way: list[int]) -> list[int]:
+        """*way*, or one from a module of the program's, if it begins in a variable of a library:
+        what a worker thread works on is better known by who gave it the work."""
+        graph = self.graph
+        frame = next((node for node in reversed(way[:-1]) if node < graph.holders), None)
+        if frame is None or self.sources.is_mine(graph.holder(frame)[4]):
+            return way
+        others = graph.paths_to_root([way[-1]], 1, avoid=list(range(graph.holders)))
+        other = list(others[0]) if others else []
+        names = NodeNames(graph, other[:1])
+        named = bool(other) and names.type_name(other[0]) == "module"
+        return other if named and not self._foreign(names.describe(other[0])) else way
 
     def _place(self, pile: Pile, main: Kindred, place: Path | None) -> str:
         if pile.root == GARBAGE:
