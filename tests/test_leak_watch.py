@@ -6,10 +6,13 @@ The kinds of leaks, one by one, are the business of tests/test_corpus.py.
 from __future__ import annotations
 
 import gc
+import itertools
 import signal
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -18,6 +21,7 @@ import memscope
 from memscope import LeakError, LeakReport, Watch, _memscope, diagnose, watch
 
 HERE = __file__
+this_module: Any = sys.modules[__name__]
 
 
 class Session:
@@ -106,6 +110,37 @@ def test_what_is_replaced_is_no_leak() -> None:
         kept[:] = [Session() for _ in range(50)]
 
     assert sessions(diagnose(replace, rounds=4)) == []
+
+
+def test_what_is_full_in_the_last_round_is_no_leak() -> None:
+    """It grew in all rounds but the last: then old entries went as new ones came."""
+    numbers = itertools.count()
+
+    def work() -> None:
+        for number in itertools.islice(numbers, 50):
+            cache[str(number)] = Session()
+        while len(cache) > 200:
+            del cache[next(iter(cache))]
+
+    report = diagnose(work, rounds=3)  # 150, 200 and 200 entries, after two rounds to warm up
+    assert sessions(report) == [], str(report)
+
+
+def test_what_a_worker_works_on_is_named_by_who_gave_it() -> None:
+    """Not by a variable of the thread's own function, which is the library's."""
+    done = threading.Event()
+    pool = this_module.pool = ThreadPoolExecutor(1)
+    pool.submit(done.wait)
+    try:
+        report = diagnose(lambda: [pool.submit(leak, number) for number in range(20)], rounds=4)
+        [found] = [one for one in report.leaks if one.type_name.endswith("_WorkItem")]
+        assert found.kind == "queue"
+        assert found.holder.startswith(f"module {__name__} -> pool -> ._work_queue"), found.holder
+        assert str(found.path).startswith(found.holder)
+    finally:
+        done.set()
+        pool.shutdown(cancel_futures=True)
+        this_module.pool = None
 
 
 def test_warm_up_rounds_are_not_judged() -> None:
