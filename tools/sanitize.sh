@@ -35,7 +35,7 @@ LD_PRELOAD="$(realpath "$(cc -print-file-name=libasan.so)") libstdc++.so.6"
 export LD_PRELOAD
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:abort_on_error=1:handle_segv=0
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-export MEMSCOPE_TEST_TIMEOUT=600 MEMSCOPE_EXAMPLES=30
+export MEMSCOPE_TEST_TIMEOUT=600 MEMSCOPE_EXAMPLES=15
 
 # Hundreds of processes, a minute of start-up each; what they ask of the core, other tests do.
 heavy=(--ignore=tests/test_{corpus,recipes,cli_run}.py)
