@@ -656,6 +656,23 @@ def test_objects_that_die_before_the_question() -> None:
     assert set(snapshot.objects(rows)) == {None}
 
 
+def test_another_object_at_the_same_address_is_not_taken_for_the_old_one() -> None:
+    class Mortal:
+        pass
+
+    class Heir:
+        pass
+
+    kept = [Mortal() for _ in range(500)]
+    snapshot = take_heap_snapshot()
+    rows = snapshot.find(type=Mortal)
+    addresses = set(map(id, kept))
+    del kept
+    heirs = [Heir() for _ in range(1000)]
+    assert not addresses.isdisjoint(map(id, heirs))
+    assert not any(type(obj) is Heir for obj in snapshot.objects(rows))
+
+
 def test_objects_that_are_kept() -> None:
     kept = [Session(tag="kept")]
     ref = weakref.ref(kept[0])

@@ -206,8 +206,14 @@ is_alive(const struct liveness_check *self, uint32_t node)
     if (graph_flags(self->graph, node) & GRAPH_IMMORTAL) {
         return 1;
     }
-    const uint64_t *state = hashmap_get(&self->state, self->graph->address[node]);
-    return state != NULL && *state != UNKNOWN;
+    uint64_t address = self->graph->address[node];
+    const uint64_t *state = hashmap_get(&self->state, address);
+    if (state == NULL || *state == UNKNOWN) {
+        return 0;
+    }
+    /* What has the address now may be another object. */
+    uint64_t class = self->graph->types[graph_type_of(self->graph, node)].address;
+    return class == (uintptr_t)Py_TYPE((PyObject *)(uintptr_t)address);
 }
 
 const char graph_objects_doc[] =
@@ -217,7 +223,8 @@ const char graph_objects_doc[] =
     "The object of each node; *default* for a thread, a frame and an object that is gone,\n"
     "or of which that cannot be told, and for all in a graph from a file.\n"
     "\n"
-    "Without keep, another object may meanwhile have the address of one that is gone.\n"
+    "Without keep, another object of the same class may meanwhile have the address of one\n"
+    "that is gone.\n"
     "Cost: without keep, a pass over what the collector tracks.";
 
 PyObject *
