@@ -1,9 +1,9 @@
 """The surroundings of an object: what holds it, or what it holds, a few steps far.
 
 Breadth first from the object.  Of neighbours of one class, one is drawn and the others
-are folded into one node that says how many; of the others as many as fit.  The same goes for the
-objects it begins with, if there are many.  What leads to a root on the shortest path is
-always drawn, and marked.
+are folded into one node that says how many; of the others as many as fit.  The same goes
+for the objects it begins with, if there are many.  What leads to a root on the shortest
+path is always drawn, and marked.
 """
 
 from __future__ import annotations

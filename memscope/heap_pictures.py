@@ -1,4 +1,4 @@
-"""The surroundings of an object as a picture."""
+"""The surroundings of an object, and the paths to it, as a picture."""
 
 from __future__ import annotations
 
@@ -94,8 +94,10 @@ def _of_step(step: Step, depth: int) -> Node:
         return Node(step.node, title, detail, kind="frame", depth=depth)
     kind: NodeKind = "object" if depth else "target"
     title, detail = shown(step.type_name), step.description
-    if step.type_name in ("module", "function"):
-        kind, title, detail = step.type_name, step.description, ""  # type: ignore[assignment]
+    if step.type_name == "module":
+        kind, title, detail = "module", detail, ""
+    elif step.type_name == "function":
+        kind, title, detail = "function", detail, ""
     elif detail.startswith(f"{title} "):
         title, detail = detail, ""
     elif detail == title.rpartition(".")[2]:
