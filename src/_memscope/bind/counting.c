@@ -290,33 +290,9 @@ gc_types(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 
 /* -- lists of objects ------------------------------------------------------------------ */
 
-/* References to objects; of a piece, borrowed ones. */
-struct chosen {
-    PyObject **items;
-    size_t count, capacity;
-};
-
-static int
-choose(struct chosen *self, PyObject *object)
-{
-    if (self->count == self->capacity
-        && mem_grow((void **)&self->items, &self->capacity, self->count + 1, sizeof *self->items)
-               < 0) {
-        return -1;
-    }
-    self->items[self->count++] = object;
-    return 0;
-}
-
-static void
-chosen_release(void *piece)
-{
-    mem_free(((struct chosen *)piece)->items);
-}
-
 /* A new list of what was chosen; NULL with the exception that is set, or MemoryError. */
 static PyObject *
-chosen_list(struct chosen *self, int failed)
+chosen_list(struct object_list *self, int failed)
 {
     for (size_t i = 0; i < self->count; i++) {
         if (i + AHEAD < self->count) {
@@ -374,7 +350,7 @@ add_all(struct hashmap *set, PyObject *iterable, int numbers)
 struct wanted {
     struct hashmap keys;
     int by_class;
-    struct chosen found;
+    struct object_list found;
 };
 
 static int
@@ -382,26 +358,20 @@ wanted_visit(void *whole, void *piece, PyObject *object)
 {
     struct wanted *self = whole;
     uintptr_t key = (uintptr_t)(self->by_class ? (void *)Py_TYPE(object) : (void *)object);
-    return hashmap_get(&self->keys, key) == NULL ? 0 : choose(piece, object);
+    return hashmap_get(&self->keys, key) == NULL ? 0 : object_list_add(piece, object);
 }
 
 static int
 wanted_join(void *whole, void *piece)
 {
-    struct chosen *more = piece;
-    for (size_t i = 0; i < more->count; i++) {
-        if (choose(&((struct wanted *)whole)->found, more->items[i]) < 0) {
-            return -1;
-        }
-    }
-    return 0;
+    return object_list_join(&((struct wanted *)whole)->found, piece);
 }
 
 static PyObject *
 wanted_list(struct wanted *self, PyObject *given)
 {
-    static const struct at_tracked work = {sizeof(struct chosen), wanted_visit, wanted_join,
-                                           chosen_release};
+    static const struct at_tracked work = {sizeof(struct object_list), wanted_visit, wanted_join,
+                                           object_list_release};
     int failed = self->keys.count > 0 && visit_objects(&work, self, given) < 0;
     hashmap_clear(&self->keys);
     return chosen_list(&self->found, failed);
@@ -505,7 +475,7 @@ gc_unreferenced(PyObject *Py_UNUSED(module), PyObject *args)
     }
     struct marking *marking = mem_calloc(1, sizeof *marking);
     struct pagemap *map = NULL;
-    struct chosen chosen = {0};
+    struct object_list chosen = {0};
     int failed = marking == NULL || enumerate_tracked(&tracked, &tracked_count, 0) < 0
                  || (map = pagemap_new()) == NULL;
     candidates = is_given(given) ? PySequence_Fast_ITEMS(given) : tracked;
@@ -540,7 +510,7 @@ gc_unreferenced(PyObject *Py_UNUSED(module), PyObject *args)
             pagemap_prefetch(map, (uintptr_t)candidates[i + AHEAD]);
         }
         if (!(pagemap_get(map, (uintptr_t)candidates[i]) & REFERRED)) {
-            failed = choose(&chosen, candidates[i]) < 0;
+            failed = object_list_add(&chosen, candidates[i]) < 0;
         }
     }
     mem_free(marking);

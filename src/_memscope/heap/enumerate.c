@@ -366,16 +366,9 @@ visit_tracked(const struct at_tracked *work, void *whole, int frozen)
 
 /* -- as an array ------------------------------------------------------------------------ */
 
-struct objects {
-    PyObject **items;
-    size_t count, capacity;
-};
-
-static int
-append(void *whole, void *piece, PyObject *object)
+int
+object_list_add(struct object_list *self, PyObject *object)
 {
-    struct objects *self = piece;
-    (void)whole;
     if (self->count == self->capacity
         && mem_grow((void **)&self->items, &self->capacity, self->count + 1, sizeof *self->items)
                < 0) {
@@ -385,13 +378,12 @@ append(void *whole, void *piece, PyObject *object)
     return 0;
 }
 
-static int
-append_piece(void *whole, void *piece)
+int
+object_list_join(struct object_list *self, struct object_list *more)
 {
-    struct objects *self = whole, *more = piece;
     if (self->items == NULL) {
         *self = *more;
-        *more = (struct objects){0};
+        *more = (struct object_list){0};
         return 0;
     }
     size_t count = self->count + more->count;
@@ -406,18 +398,31 @@ append_piece(void *whole, void *piece)
     return 0;
 }
 
-static void
-release_objects(void *piece)
+void
+object_list_release(void *piece)
 {
-    mem_free(((struct objects *)piece)->items);
+    mem_free(((struct object_list *)piece)->items);
+}
+
+static int
+add_object(void *whole, void *piece, PyObject *object)
+{
+    (void)whole;
+    return object_list_add(piece, object);
+}
+
+static int
+join_objects(void *whole, void *piece)
+{
+    return object_list_join(whole, piece);
 }
 
 int
 enumerate_tracked(PyObject ***objects, size_t *count, int frozen)
 {
-    static const struct at_tracked work = {sizeof(struct objects), append, append_piece,
-                                           release_objects};
-    struct objects found = {0};
+    static const struct at_tracked work = {sizeof(struct object_list), add_object, join_objects,
+                                           object_list_release};
+    struct object_list found = {0};
     if (visit_tracked(&work, &found, frozen) < 0) {
         mem_free(found.items);
         return -1;

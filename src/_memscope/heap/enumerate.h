@@ -26,6 +26,16 @@ struct at_tracked {
 /* 0, or -1 without memory and no exception set. */
 int visit_tracked(const struct at_tracked *work, void *whole, int frozen);
 
+/* Objects in order, borrowed; zeroed, an empty list.  A piece of them, or the whole. */
+struct object_list {
+    PyObject **items;
+    size_t count, capacity;
+};
+
+int object_list_add(struct object_list *self, PyObject *object);
+int object_list_join(struct object_list *self, struct object_list *more);
+void object_list_release(void *piece);
+
 /* The objects themselves, borrowed: 0 with an array for mem_free in *objects, or -1. */
 int enumerate_tracked(PyObject ***objects, size_t *count, int frozen);
 
