@@ -23,7 +23,7 @@ chroot_possible() {
 
 chroot_make() {
     [ ! -x "$1/usr/bin/apt-get" ] || return 0
-    rm -rf "$1.part"
+    rm -rf "$1" "$1.part"
     mkdir -p "$1.part"
     debootstrap --variant=minbase --include="$3" "$2" "$1.part" "$chroot_mirror" >&2 || return 1
     mv "$1.part" "$1"
@@ -31,6 +31,10 @@ chroot_make() {
 
 chroot_run() {
     local root=$1 tree name value settings=()
+    if [ ! -x "$root/usr/bin/apt-get" ]; then
+        echo "no system in $root: it has to be prepared first" >&2
+        return 1
+    fi
     local bundle=${PIP_CERT:-${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}}
     tree=$(realpath "$2")
     shift 2
