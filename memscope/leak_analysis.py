@@ -55,6 +55,8 @@ NAMES_CACHED = 4096
 NAME_BYTES = 160
 """The interpreter's cache of attribute lookups holds so many names, of up to 100 characters."""
 
+SYS_MODULES = "module sys -> modules"
+
 MOST_AROUND = 6
 """Containers around a holder that are asked for a bound."""
 
@@ -72,12 +74,14 @@ def analyse(
     now: Mapping[str, Any],
     collects: bool,
     epochs: tuple[int, ...],
+    since: bool = False,
 ) -> LeakReport:
     """The report on *history*, whose moments are *lines*: label, seconds, RSS, classes.
 
-    *epochs*: the epoch that began with each moment.
+    *epochs*: the epoch that began with each moment.  *since*: the one round was over before
+    the history began, so that what is new is known by its epoch alone.
     """
-    analysis = Analysis(history, join, lines, before, now, collects, epochs)
+    analysis = Analysis(history, join, lines, before, now, collects, epochs, since)
     leaks, others = analysis.judged()
     first, last = lines[0][3], lines[-1][3]
     grown = [
@@ -237,8 +241,10 @@ class Analysis:
         now: Mapping[str, Any],
         collects: bool,
         epochs: tuple[int, ...],
+        since: bool,
     ) -> None:
         self.epochs = epochs
+        self.since = since
         self.history = history
         self.graph: Graph = history.graph
         self.join = join
@@ -320,6 +326,8 @@ class Analysis:
             least = LEAST_OF_PROGRAM if main.is_program else LEAST_OF_ONE
             if main.count < least and main.below < LEAST_BYTES_OF_ONE:
                 return False
+        if self.since:
+            return True
         if pile.alike == 1 and 2 * main.entries >= main.count and self._is_container(pile.holder):
             return self._has_risen(pile.holder, pile.entries)
         counts = [totals.get(main.name, (0, 0))[0] for totals in self.totals]
@@ -349,6 +357,7 @@ class Analysis:
             way = [*holder_way, *way[len(pile.way) :]]
         replaced = (
             pile.alike == 1
+            and not self.since
             and len(way) > len(holder_way) + 1
             and self._is_container(pile.holder)
             and self.history.node(pile.holder)[2] <= 0
@@ -364,6 +373,8 @@ class Analysis:
         label = self._own_label(names, holder_way, main)
         if not label and not main.is_program:
             label = noise.label_of(holder, foreign)
+        if self.since and holder == SYS_MODULES:
+            label = "modules being imported"
         if label:
             return NotALeak(holder, label, main.count, pile.bytes)
         steps = [self._step(names, node) for node in holder_way]
@@ -425,7 +436,7 @@ class Analysis:
         if pile.root == GARBAGE:
             return "nothing: garbage that is never collected"
         if pile.holder < 0 and self.types[main.type][1] == "module":
-            return "module sys -> modules"
+            return SYS_MODULES
         if place is None:
             return "C code" if pile.root == IN_C else "the interpreter"
         more = f" and {pile.alike - 1:,} more like it" if pile.alike > 1 else ""
@@ -438,6 +449,8 @@ class Analysis:
             main is not None and main.module.startswith("memscope.")
         ):
             return "memscope itself"
+        if noise.of_runner(classes):
+            return "the test runner"
         if classes[-2:] == ["sqlite3.Connection", "list"]:
             return "cursors that a connection of sqlite3 knows, pruned every 200"
         weak = main is not None and main.full in ("weakref.ReferenceType", "weakref.KeyedRef")

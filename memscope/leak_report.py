@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Record = TypeVar("Record")
 
-__all__ = ["Aged", "Grown", "Leak", "LeakReport", "Moment", "NotALeak", "Site"]
+__all__ = ["Aged", "Grown", "Leak", "LeakReport", "Moment", "NotALeak", "Site", "leak_of"]
 
 SCHEMA = 1
 """Version of the plain data; raised when a field changes its meaning or goes."""
@@ -242,7 +242,7 @@ class LeakReport:
             )
         try:
             return cls(
-                leaks=tuple(map(_leak, _list(data, "leaks"))),
+                leaks=tuple(map(leak_of, _list(data, "leaks"))),
                 not_leaks=tuple(_records(NotALeak, data, "not_leaks")),
                 moments=tuple(_records(Moment, data, "moments")),
                 types=tuple(_records(Grown, data, "types")),
@@ -356,7 +356,8 @@ def _memory(data: dict[str, Any]) -> dict[str, int | None]:
     return {name: _checked(value, "memory", (int, NONE)) for name, value in data.items()}
 
 
-def _leak(data: Any) -> Leak:
+def leak_of(data: Any) -> Leak:
+    """The leak of what Leak.to_dict gave.  Raises TypeError if it is something else."""
     site, path = _get(data, "site", dict, NONE), _get(data, "path", dict, NONE)
     return Leak(
         **_fields(Leak, data),

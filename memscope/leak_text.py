@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
     from memscope.leak_report import Aged, Leak, LeakReport, Site
 
-__all__ = ["headline", "leak_text", "report_text", "show_report", "site_text"]
+__all__ = [
+    "failure_lines",
+    "headline",
+    "leak_text",
+    "report_text",
+    "show_report",
+    "site_text",
+    "verdict_line",
+]
 
 WIDTH = 98
 LABEL = 18
@@ -91,17 +99,80 @@ def _leak_lines(leak: Leak) -> Iterator[str]:
     yield from _labelled(leak.kind.replace("-", " "), leak.verdict)
     if leak.per_round:
         yield from _labelled("left behind", rounds_text(leak.per_round))
-    if leak.site is not None:
-        function = f" in {printable(leak.site.function)}" if leak.site.function else ""
-        yield from _labelled("allocated at", printable(site_text(leak.site)) + function)
-        if leak.source:
-            yield " " * (LABEL + 6) + clip(printable(leak.source), SOURCE_MAX)
+    yield from _site_lines(leak)
     if leak.path is not None:
         yield from _labelled("held by", clip(printable(str(leak.path)), 2 * HOLDER_MAX))
     if leak.also:
         yield from _labelled("with them", also_text(leak))
     for number, line in enumerate(leak.evidence):
         yield from _labelled("evidence" if number == 0 else "", clip(line, 2 * HOLDER_MAX))
+
+
+def _site_lines(leak: Leak) -> Iterator[str]:
+    if leak.site is not None:
+        function = f" in {printable(leak.site.function)}" if leak.site.function else ""
+        yield from _labelled("allocated at", printable(site_text(leak.site)) + function)
+        if leak.source:
+            yield " " * (LABEL + 6) + clip(printable(leak.source), SOURCE_MAX)
+
+
+def failure_lines(
+    title: str, leaks: Sequence[Leak], command: str, notes: Sequence[str]
+) -> Iterator[str]:
+    """The leaks of a test, each in the order in which one asks; without a last newline."""
+    for number, leak in enumerate(leaks[:MOST_LEAKS]):
+        if number:
+            yield ""
+        yield from _wrapped(f"{title} leaks {verdict_line(leak)}.", "")
+        yield ""
+        yield from _labelled("what", _amount(leak))
+        yield from _site_lines(leak)
+        if leak.path is not None:
+            yield from _labelled("held by", clip(printable(str(leak.path)), 2 * HOLDER_MAX))
+        elif leak.holder:
+            yield from _labelled("held by", clip(printable(leak.holder), HOLDER_MAX))
+        if leak.also:
+            yield from _labelled("with them", also_text(leak))
+        for index, line in enumerate(leak.evidence):
+            yield from _labelled("evidence" if index == 0 else "", clip(line, 2 * HOLDER_MAX))
+        yield from _labelled("what to do", leak.advice)
+    if len(leaks) > MOST_LEAKS:
+        yield from ("", f"... and {len(leaks) - MOST_LEAKS} smaller leaks")
+    for note in notes:
+        yield from _labelled("note", note)
+    if command:
+        yield f"   {'dig further':<{LABEL}}   {printable(command)}"
+
+
+def verdict_line(leak: Leak) -> str:
+    """+10 Session in each of 5 rounds: the dict gets new keys and never evicts."""
+    if leak.type_name and leak.per_round:
+        numbers = per_round_text(leak.per_round)
+        before, _, after = numbers.partition(" ")
+        what = f"{before} {short_type(leak.type_name)} {after}".rstrip()
+    elif leak.type_name:
+        what = f"{leak.count:+,} {short_type(leak.type_name)}"
+    else:
+        what = f"{size_text(leak.retained_bytes, True)} that are no Python objects"
+    return f"{what}: {leak.verdict}"
+
+
+def per_round_text(per_round: Sequence[int]) -> str:
+    """+10 in each of 5 runs; +7 in 5 runs (3 0 4 0 0)."""
+    if len(per_round) == 1:
+        return f"{per_round[0]:+,} in one run"
+    if len(set(per_round)) == 1:
+        return f"{per_round[0]:+,} in each of {len(per_round)} runs"
+    shown = " ".join(f"{number:,}" for number in per_round[-MOST_ROUNDS:])
+    before = "... " if len(per_round) > MOST_ROUNDS else ""
+    return f"{sum(per_round):+,} in {len(per_round)} runs ({before}{shown})"
+
+
+def _amount(leak: Leak) -> str:
+    if not leak.type_name:
+        return f"{size_text(leak.retained_bytes, True)} of memory of the process"
+    name = clip(printable(leak.type_name), NAME_MAX)
+    return f"{leak.count:,} {name}, {size_text(leak.retained_bytes, True)} with all they hold"
 
 
 def rounds_text(per_round: Sequence[int]) -> str:

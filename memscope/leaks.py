@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from memscope._memscope import History, Join
     from memscope.leak_report import Aged, LeakReport
 
-__all__ = ["Watch", "diagnose", "watch"]
+__all__ = ["LeakError", "Watch", "diagnose", "left_since", "watch"]
 
 WARM_UP = 2
 """Rounds before the baseline: imports, caches and pools are then filled."""
@@ -108,11 +108,24 @@ def watch(*, nframe: int = NFRAME, title: str = "", **options: Any) -> Watch:
     return Watch(nframe=nframe, title=title, **options)
 
 
+def left_since(epoch: int, *, title: str = "") -> LeakReport:
+    """What was allocated since *epoch* began and is still there, as the report of one round.
+
+    For what happened before anybody watched.  Memory must have been traced since then; of
+    the containers it is not known what they held, and so not whether a new entry came in
+    the place of another.  Cost: three walks of the heap.
+    """
+    watched = Watch(title=title, nframe=0)
+    watched.since(epoch)
+    watched.checkpoint("now")
+    return watched.report()
+
+
 class LeakError(AssertionError):
     """A watched function left more behind than it may; ``report`` says what."""
 
-    def __init__(self, report: LeakReport) -> None:
-        super().__init__(str(report))
+    def __init__(self, report: LeakReport, text: str = "") -> None:
+        super().__init__(text or str(report))
         self.report = report
 
 
@@ -135,6 +148,7 @@ class Watch:
         "_nframe",
         "_on_leak",
         "_report",
+        "_since",
         "_started",
         "_title",
     )
@@ -162,6 +176,7 @@ class Watch:
         self._facts = b""
         self._began = 0.0
         self._collects = True
+        self._since = False
         self.begin()
 
     # -- moments
@@ -183,6 +198,11 @@ class Watch:
             self._epochs = self._log = b""
             self._moment("baseline")
         self._facts = marshal.dumps(_process_facts())
+
+    def since(self, epoch: int) -> None:
+        """Let the first round begin with *epoch* of the tracer, which was before the baseline."""
+        self._epochs = marshal.dumps((epoch,))
+        self._since = True
 
     def checkpoint(self, label: str | None = None) -> None:
         """End a round, or mark a moment in the life of a service."""
@@ -210,6 +230,7 @@ class Watch:
                 now=_process_facts(),
                 collects=self._collects,
                 epochs=marshal.loads(self._epochs) if self._epochs else (),
+                since=self._since,
             )
         return self._report
 

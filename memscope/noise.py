@@ -19,7 +19,7 @@ from memscope import _memscope, naming
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["ADDERS", "bound_of", "handled_lines", "label_of", "last_name", "methods_of_class"]
+__all__ = ["ADDERS", "bound_of", "handled_lines", "label_of", "last_name", "of_runner", "methods_of_class"]
 
 LABELS = (
     ("linecache tokenize traceback", "source lines kept for tracebacks"),
@@ -42,6 +42,12 @@ PLACES = (
     (re.compile(r"-> _abc_(impl|data|cache|negative_cache)\b"), "caches of the class machinery"),
 )
 """Other places, by name."""
+
+OF_RUNNERS = re.compile(
+    r"(_pytest|pluggy|xdist|execnet|hypothesis|coverage|anyio|pytest_\w+"
+    r"|unittest\.(case|suite|result|runner))\."
+)
+"""Classes of test runners: what their objects hold, they hold of the tests that ran."""
 
 LIMIT_NAME = re.compile(
     r"_*((max(imum)?_?(size|len|length|entries|items|count|keys|elements|records|objects|num)?)"
@@ -75,6 +81,11 @@ def label_of(place: str, module: str = "") -> str:
         if any(module == name or module.startswith(f"{name}.") for name in names.split()):
             return label
     return next((label for pattern, label in PLACES if pattern.search(place)), "")
+
+
+def of_runner(classes: Sequence[str]) -> bool:
+    """Whether one of these classes is a test runner's."""
+    return any(OF_RUNNERS.match(name) for name in classes)
 
 
 def bound_of(

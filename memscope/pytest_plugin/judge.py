@@ -1,0 +1,470 @@
+"""Measures each test, and judges those that left something behind.
+
+From the start of its setup to the end of its teardown, a test is weighed: live bytes, open
+files, threads.  Most tests leave nothing, and that is all.  What left something is looked at
+in steps, each of which costs more than the one before and is reached by fewer tests:
+
+    1  collect the young garbage, and drop the values of its fixtures
+    2  run the test twice more: what comes with the first run only, a cache or an import,
+       does not come again
+    3  collect all garbage, and run it twice again
+    4  ``memscope.Watch``: the rounds, a walk of the heap after each, and a report
+
+A test that asks for it (``no_leaks``, ``memscope_leaks``) is judged by step 4 at once.  All of
+it happens inside its teardown, before fixtures of wider scope end; the verdict goes into
+the report of its body, which is logged when teardown is over.  Only tests that passed are
+judged: the report of another holds its frames.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from memscope import _memscope
+from memscope.leaks import NFRAME, Watch, left_since
+from memscope.pytest_plugin import MemscopeWarning, screening
+from memscope.pytest_plugin.known import Known
+from memscope.pytest_plugin.limits import Peak, largest_at_peak
+from memscope.pytest_plugin.outcome import Outcome
+from memscope.pytest_plugin.repeats import CannotRepeat, Repeats, Unseen, tear_down_function
+from memscope.pytest_plugin.reports import fail_report, failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+    from memscope.leak_report import LeakReport
+    from memscope.pytest_plugin.settings import Settings, Wish
+    from memscope.testing import Allowance
+
+__all__ = ["Judge"]
+
+FRAMES = 4
+"""Frames of a traceback while tests run: enough to find the test's line above a library's."""
+
+SLOW = 2.0
+"""Seconds: a test that took longer is not repeated, unless it asks to be."""
+
+NOISE = 512
+"""Bytes that two runs may leave when all garbage is collected: pytest's directories for
+tmp_path, entries of its caches.  A test that asks to be judged is held to less."""
+
+OF_TIMEOUT = 0.5
+"""Share of a test's timeout that it and its repetitions may take."""
+
+
+class Test:
+    """The test that is running."""
+
+    __test__ = False
+
+    def __init__(self, item: pytest.Item, wish: Wish) -> None:
+        self.item = item
+        self.wish = wish
+        self.repeats = Repeats(item)
+        self.before = screening.leftovers()
+        self.began = time.perf_counter()
+        self.epoch = _memscope.advance_epoch()
+        self.passed = False
+        self.report: pytest.TestReport | None = None
+        """Of its body, once that has run."""
+        self.logged = False
+        self.outcome = Outcome(item.nodeid)
+
+
+class Judge:
+    """The plugin that is registered when tests are to be judged."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.known = Known.read(settings.known)
+        self.scale = screening.Scale()
+        self.floor = screening.Floor()
+        self.test: Test | None = None
+        self._started = False
+        self._exact: int | None = None
+
+    # -- the life of a run
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        for item in session.items:
+            try:
+                self.settings.wish(item)
+            except (TypeError, ValueError) as error:
+                raise pytest.UsageError(f"{item.nodeid}: {error}") from None
+
+    def pytest_unconfigure(self) -> None:
+        self._stop()
+        self.scale.close()
+
+    def _start(self) -> None:
+        if not _memscope.is_tracing():
+            _memscope.start(FRAMES)
+            self._started = True
+
+    def _stop(self) -> None:
+        if self._started and _memscope.is_tracing():
+            _memscope.stop()
+        self._started = False
+
+    # -- the life of a test
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> object | None:
+        """As pytest's own, but logs the reports when teardown is over."""
+        wish = self.settings.wish(item)
+        if not self.settings.all and wish.allowance is None and wish.limit is None:
+            return None
+        if item.config.getoption("setuponly", False):
+            return None
+        for plugin in item.config.hook.pytest_runtest_protocol.get_hookimpls()[::-1]:
+            # One that repeats tests in its own way logs them in its own way.
+            own = plugin.plugin is self or plugin.plugin_name == "runner"
+            if not own and not plugin.hookwrapper and not plugin.wrapper:
+                given = {"item": item, "nextitem": nextitem}
+                if plugin.function(*(given[name] for name in plugin.argnames)) is not None:
+                    return True
+        from _pytest.runner import runtestprotocol
+
+        hook = item.ihook
+        hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for report in runtestprotocol(item, log=False, nextitem=nextitem):
+            self._warn(item, report)
+            hook.pytest_runtest_logreport(report=report)
+        hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    def _warn(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        found = getattr(report, "memscope", None)
+        if found is None or self.settings.mode != "warn" or found["verdict"] != "leaks":
+            return
+        headlines = [leak["headline"] for leak in found["leaks"]] or found["leftovers"]
+        try:
+            item.warn(MemscopeWarning(f"{item.nodeid} leaks: {'; '.join(headlines)}"))
+        except MemscopeWarning as error:  # warnings are errors in this run
+            fail_report(report, item, str(error), str(error))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        wish = self.settings.wish(item)
+        self.test = None
+        if self.settings.all or wish.allowance is not None or wish.limit is not None:
+            self._start()
+            self.test = Test(item, wish)
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True, trylast=True, specname="pytest_runtest_setup")
+    def pytest_weigh_before(self, item: pytest.Item) -> Generator[None, object, object]:
+        # As deep in pytest's stack as what weighs after: its frames are the same then.
+        if self.test is not None:
+            self.scale.zero()
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        if self.test is None:
+            return (yield)
+        peak = Peak()
+        try:
+            return (yield)
+        finally:
+            self.test.outcome.peak = peak.bytes()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        self.scale.pause()
+        report = yield
+        test = self.test
+        if test is not None and test.item is item:
+            if call.when == "call":
+                test.report = report
+                test.passed = report.passed and not hasattr(report, "wasxfail")
+            elif call.when == "teardown":
+                self._tell(test, report)
+                self.test = None
+        self.scale.resume()
+        return report
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(
+        self, report: pytest.TestReport
+    ) -> Generator[None, object, object]:
+        if self.test is not None and report is self.test.report:
+            self.test.logged = True
+        self.scale.pause()
+        result = yield
+        self.scale.resume()
+        return result
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
+        test, errors = self.test, list[BaseException]()
+        if test is not None and test.item is item and test.passed:
+            test.repeats.remember()
+            try:
+                tear_down_function(item)
+            except Exception as error:
+                errors.append(error)
+            else:
+                self._judge(test)
+        try:
+            result = yield
+        except Exception as error:
+            errors.append(error)
+        if len(errors) > 1:
+            raise BaseExceptionGroup("errors during test teardown", errors[::-1])
+        if errors:
+            raise errors[0]
+        return result
+
+    # -- judging
+
+    def _judge(self, test: Test) -> None:
+        """Find out what *test* left behind.  Raises only what ends the run."""
+        began, outcome = time.perf_counter(), test.outcome
+        try:
+            if not _memscope.is_tracing():
+                outcome.verdict = "not judged"
+                outcome.notes.append("the test ended the tracing of memory")
+            elif test.wish.allowance is not None:
+                self._judge_by_wish(test, test.wish.allowance)
+            elif self.settings.all:
+                self._screen(test)
+            self._hold_to_limit(test)
+        except (KeyboardInterrupt, SystemExit, pytest.exit.Exception):
+            raise
+        except Exception as error:
+            outcome.verdict = "not judged"
+            outcome.notes.append(f"memscope failed: {type(error).__name__}: {error}")
+        test.repeats.restore()
+        outcome.runs += test.repeats.count
+        outcome.seconds = time.perf_counter() - began
+
+    def _judge_by_wish(self, test: Test, allowance: Allowance) -> None:
+        if test.wish.rounds == 1:
+            self._one_round(test, "it asks for one", allowance, True)
+            return
+        with Unseen(test.item.config) as unseen:
+            try:
+                self._rounds(test, unseen, allowance)
+            except CannotRepeat as error:
+                self._one_round(test, f"it could not be repeated ({error})", allowance, True)
+
+    def _screen(self, test: Test) -> None:
+        """Look at what a test left that did not ask for it, in steps."""
+        item = test.item
+        kind = type(item), getattr(item, "cls", None) is None, len(getattr(item, "fixturenames", ()))
+        grown = self.scale.grown()
+        if self._is_usual(test, kind, grown):
+            return
+        test.repeats.forget_last_run()
+        screening.young_garbage()
+        if self._is_usual(test, kind, self.scale.grown()):
+            return
+        took = time.perf_counter() - test.began
+        why_not = _why_not_repeated(test.item, took)
+        if why_not:
+            self._one_round(test, why_not, self.settings.default, False)
+            return
+        with Unseen(test.item.config) as unseen:
+            try:
+                if not self._comes_again(test, unseen, kind):
+                    self.floor.learn(kind, grown)
+                else:
+                    self._rounds(test, unseen, self.settings.default)
+                    if test.outcome.verdict == "clean":
+                        self.floor.learn(kind, grown)
+                        if self._exact is not None:
+                            self.floor.learn(("exact", kind), self._exact)
+            except CannotRepeat as error:
+                why_not = f"it could not be repeated ({error})"
+                self._one_round(test, why_not, self.settings.default, False)
+
+    def _is_usual(self, test: Test, kind: object, grown: int) -> bool:
+        """Whether a test left no more than pytest leaves of any."""
+        return (
+            self.floor.is_below(kind, grown)
+            and not self.scale.native()
+            and not screening.leftovers().since(test.before)
+        )
+
+    def _comes_again(self, test: Test, unseen: Unseen, kind: object) -> bool:
+        """Whether further runs leave something behind, run for run.
+
+        Two runs are enough for most: what is made once is not made again.  The interpreter's
+        free lists fill over many runs, by as much in all tests of a kind, which is
+        learned; a full collection empties them, so what is left then is the test's.
+        Weighed at the same point of a run, so that pytest's own part cancels out.
+        """
+        test.repeats.run_unseen(unseen)
+        grown = self._grown_by_two(test, unseen, screening.young_garbage)
+        if grown is not None and (grown <= 0 or self.floor.is_below(("again", kind), grown)):
+            return False
+        test.repeats.run_unseen(unseen)
+        exact = self._grown_by_two(test, unseen, _all_garbage)
+        if exact is None or (exact > NOISE and not self.floor.is_below(("exact", kind), exact)):
+            self._exact = exact
+            return True
+        if grown is not None:
+            self.floor.learn(("again", kind), grown)
+        return False
+
+    def _grown_by_two(
+        self, test: Test, unseen: Unseen, collect: Callable[[], None]
+    ) -> int | None:
+        """Bytes that two runs left; None if threads, files or native memory are more too."""
+        left = screening.leftovers()
+        collect()
+        self.scale.zero()
+        test.repeats.run_unseen(unseen)
+        test.repeats.run_unseen(unseen)
+        collect()
+        grown = self.scale.grown()
+        return None if self.scale.native() or screening.settled(left) else grown
+
+    def _rounds(self, test: Test, unseen: Unseen, allowance: Allowance) -> None:
+        """Judge by the rounds: memscope's own report."""
+        outcome, repeats = test.outcome, test.repeats
+        rounds = test.wish.rounds
+        repeats.run_unseen(unseen)
+        left = screening.leftovers()
+        was_started = self._started
+        self._stop()  # the watch traces more frames
+        watched = None
+        try:
+            watched = Watch(nframe=NFRAME, title=test.item.name)
+            for number in range(rounds):
+                repeats.run_unseen(unseen)
+                watched.checkpoint(f"run {number + 1}")
+            report = watched.report()
+            left = screening.settled(left)
+        finally:
+            if watched is not None:
+                watched.stop()
+            if was_started:
+                self._start()
+        outcome.rounds = rounds
+        outcome.notes += report.notes
+        if len(left.threads) >= rounds or len(left.files) >= rounds:
+            outcome.leftovers = left.names()
+        self._conclude(test, report, allowance)
+
+    def _conclude(self, test: Test, report: LeakReport, allowance: Allowance) -> None:
+        outcome = test.outcome
+        for leak in allowance.excess(report):
+            known = self.known.has(test.item.nodeid, leak, report.rounds)
+            (outcome.known if known else outcome.leaks).append(leak.to_dict())
+        if outcome.leaks or outcome.leftovers:
+            outcome.verdict = "leaks"
+            if any("asyncio" in leak["type_name"] for leak in outcome.leaks):
+                outcome.leftovers += screening.pending_tasks()
+            if self.settings.save is not None:
+                outcome.notes.append(f"saved: {_save(report, self.settings.save, outcome.nodeid)}")
+        elif outcome.known:
+            outcome.verdict = "known"
+
+    def _one_round(self, test: Test, why: str, allowance: Allowance, fails: bool) -> None:
+        """Of a test that cannot be repeated: what it left, which may be a cache that fills.
+
+        Fails only a test that asked to be judged.
+        """
+        outcome = test.outcome
+        left = screening.settled(test.before)
+        report = left_since(test.epoch, title=test.item.name)
+        outcome.rounds = 1
+        outcome.notes.append(f"judged on one round, because {why}")
+        outcome.leftovers = [*left.names(), *screening.pending_tasks()]
+        self._conclude(test, report, allowance)
+        if outcome.verdict == "leaks" and not fails:
+            outcome.verdict = "not judged"
+
+    def _hold_to_limit(self, test: Test) -> None:
+        outcome, limit = test.outcome, test.wish.limit
+        outcome.limit = limit
+        if limit is None or outcome.peak is None or outcome.peak <= limit:
+            return
+        outcome.verdict = "over limit"
+        with Unseen(test.item.config):
+            try:
+                outcome.at_peak = largest_at_peak(test.repeats, outcome.peak)
+            except CannotRepeat as error:
+                outcome.notes.append(f"what was there at the peak is not known: {error}")
+
+    # -- telling
+
+    def _tell(self, test: Test, teardown: pytest.TestReport) -> None:
+        """Put the verdict into the report of the test's body, or of its teardown if that one
+        is logged already, by a plugin that runs tests in its own way."""
+        outcome, report = test.outcome, test.report
+        if report is None:
+            return
+        if not test.passed:
+            outcome.verdict = "not judged"
+            outcome.notes.append("it did not pass")
+        if test.logged:
+            report = teardown
+        fails = outcome.verdict == "over limit" or (
+            outcome.verdict == "leaks"
+            and (self.settings.mode == "fail" or test.wish.allowance is not None)
+        )
+        if fails and report.passed:
+            outcome.fails = True
+            fail_report(report, test.item, *failure(outcome, test.item.name))
+        report.memscope = outcome.to_dict()  # type: ignore[attr-defined]
+        if outcome.verdict in ("leaks", "over limit"):
+            add = report.user_properties.append
+            add(("memscope_verdict", outcome.verdict))
+            for leak in outcome.leaks:
+                add(("memscope_leak", leak["headline"]))
+        if test.wish.limit is not None and outcome.peak is not None:
+            report.user_properties.append(("memscope_peak_bytes", outcome.peak))
+
+
+def _all_garbage() -> None:
+    if screening.collects():
+        gc.collect()
+
+
+def _why_not_repeated(item: pytest.Item, took: float) -> str:
+    if took > SLOW:
+        return f"it took {took:.1f} s"
+    timeout = _timeout(item)
+    if timeout and took > OF_TIMEOUT * timeout / 12:
+        return f"its timeout of {timeout:g} s is too short for repetitions"
+    return ""
+
+
+def _timeout(item: pytest.Item) -> float:
+    """Seconds that pytest-timeout gives it, for all its runs; 0: any number."""
+    mark = item.get_closest_marker("timeout")
+    value: Any = None
+    if mark is not None:
+        value = mark.args[0] if mark.args else mark.kwargs.get("timeout")
+    if value is None:
+        value = item.config.getoption("timeout", None)
+    if value is None and item.config.pluginmanager.has_plugin("timeout"):
+        try:
+            value = item.config.getini("timeout")
+        except (KeyError, ValueError):
+            value = None
+    try:
+        return float(value or 0)
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def _save(report: LeakReport, folder: Path, nodeid: str) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    name = re.sub(r"[^\w.-]+", "-", nodeid).strip("-")[-100:]
+    path = folder / f"{name}.json"
+    report.save(path)
+    return str(path)

@@ -1,0 +1,177 @@
+"""A test, run again: its fixtures of function scope, its body, their teardown.
+
+It happens inside the teardown of the real run, where what the test has from outside (fixtures
+of classes, modules and the session) still stands, and without pytest's hooks, so that no
+report, no section of captured output and no record of a log is made of it.  What hooks
+would see of it is put back.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["CannotRepeat", "Repeats", "Unseen", "tear_down_function"]
+
+
+class CannotRepeat(Exception):
+    """Why a test could not be run again."""
+
+
+def tear_down_function(item: pytest.Item) -> None:
+    """Tear down what is the test's alone.  Raises what its finalizers raise."""
+    parent: Any = item.parent
+    item.session._setupstate.teardown_exact(parent)
+
+
+class Repeats:
+    """One test, to be run again and again."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self.item: Any = item
+        # A doctest clears its namespace when it has run.
+        test = getattr(item, "dtest", None)
+        self._globs = dict(test.globs) if test is not None else None
+        self._stash: dict[Any, Any] = {}
+        self._left: dict[Any, Any] = {}
+        self.count = 0
+
+    def remember(self) -> None:
+        """What plugins have put aside for the test: its teardown may take it away."""
+        self._stash = dict(_stash_of(self.item))
+
+    def restore(self) -> None:
+        """Leave to plugins what they would have found without repetitions."""
+        if self.count:
+            stash = _stash_of(self.item)
+            stash.clear()
+            stash.update(self._left)
+
+    def forget_last_run(self) -> None:
+        """Drop the values of its fixtures, which are torn down."""
+        self._renew()
+
+    def run_unseen(self, unseen: Unseen) -> None:
+        """Run it once, and leave nothing of it with pytest.  Raises CannotRepeat."""
+        self.run()
+        self.forget_last_run()
+        unseen.clear()
+
+    def run(self) -> None:
+        """Run it once.  Raises CannotRepeat if it does not pass as it did before."""
+        item = self.item
+        state = item.session._setupstate
+        stash = _stash_of(item)
+        if not self.count:
+            self._left = dict(stash)
+        stash.update({key: value for key, value in self._stash.items() if key not in stash})
+        self._renew()
+        self.count += 1
+        finalizers = _finalizers_of(item)
+        failure = ""
+        try:
+            try:
+                state.setup(item)
+                item.runtest()
+                failure = self._unittest_failure()
+            finally:
+                state.teardown_exact(item.parent)
+        except (KeyboardInterrupt, SystemExit, pytest.exit.Exception):
+            raise
+        except BaseException as error:
+            failure = _in_words(error)
+        for before, each in finalizers:
+            del each[before:]
+        if failure:
+            self._renew()
+            raise CannotRepeat(failure)
+
+    def _renew(self) -> None:
+        if hasattr(self.item, "_initrequest"):
+            self.item._initrequest()
+        if self._globs is not None:
+            self.item.dtest.globs.update(self._globs)
+
+    def _unittest_failure(self) -> str:
+        """What went wrong in a unittest.TestCase, which is kept, not raised."""
+        failures = vars(self.item).pop("_excinfo", None)
+        return _in_words(failures[0].value) if failures else ""
+
+
+def _finalizers_of(item: Any) -> list[tuple[int, list[Any]]]:
+    """What fixtures of wider scope, which live on, keep of each use: how many, and the list.
+
+    Each is the end of a fixture of this test, which is over after its run.
+    """
+    info = getattr(item, "_fixtureinfo", None)
+    definitions = info.name2fixturedefs.values() if info is not None else ()
+    found = []
+    for definition in definitions:
+        for fixture in definition:
+            finalizers = getattr(fixture, "_finalizers", None)
+            if type(finalizers) is list and finalizers:
+                found.append((len(finalizers), finalizers))
+    return found
+
+
+def _stash_of(item: pytest.Item) -> dict[Any, Any]:
+    storage: dict[Any, Any] = item.stash._storage
+    return storage
+
+
+def _in_words(error: BaseException) -> str:
+    """The error without what it holds; its text is the program's, and may fail."""
+    try:
+        text = str(error).partition("\n")[0][:200]
+    except Exception:
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+class Unseen:
+    """What pytest has seen of the real run is put aside, and put back at the end.
+
+    What is printed, logged and warned meanwhile is not the test's; ``clear()`` drops it, so
+    that it does not look like a leak.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        manager = config.pluginmanager
+        capture: Any = manager.get_plugin("capturemanager")
+        self._capture = capture if capture and capture.is_globally_capturing() else None
+        logging: Any = manager.get_plugin("logging-plugin")
+        handlers = [getattr(logging, f"{name}_handler", None) for name in ("caplog", "report")]
+        self._handlers: list[Any] = [handler for handler in handlers if handler is not None]
+        self._aside = [(handler.records, handler.stream) for handler in self._handlers]
+        self._printed = self._capture.read_global_capture() if self._capture else ("", "")
+        self._warnings = warnings.catch_warnings(record=True)
+        self._warned: list[Any] = []
+
+    def __enter__(self) -> Self:
+        self._warned = self._warnings.__enter__() or []
+        self.clear()
+        return self
+
+    def clear(self) -> None:
+        self._warned.clear()
+        if self._capture is not None:
+            self._capture.read_global_capture()
+        for handler in self._handlers:
+            handler.records = []
+            handler.stream = io.StringIO()
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+        self._warnings.__exit__()
+        if self._capture is not None:
+            sys.stdout.write(self._printed[0])
+            sys.stderr.write(self._printed[1])
+        for handler, (records, stream) in zip(self._handlers, self._aside, strict=True):
+            handler.records, handler.stream = records, stream

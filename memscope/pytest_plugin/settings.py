@@ -1,0 +1,128 @@
+"""What the options and the ini file say, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from memscope.pytest_plugin import FIXTURE, MODES
+from memscope.testing import Allowance, parse_size
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["Settings", "Wish"]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What one test asks for itself."""
+
+    allowance: Allowance | None
+    """What each run may leave behind; None: it does not ask to be judged."""
+    rounds: int
+    limit: int | None
+    """Bytes that it may allocate at its peak."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of one run of pytest."""
+
+    all: bool
+    mode: str
+    rounds: int
+    top: int
+    ignore: tuple[str, ...]
+    json: Path | None
+    save: Path | None
+    known: Path | None
+    update_known: bool
+    rootpath: Path
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> Self:
+        """Raises pytest.UsageError with what is wrong."""
+        mode = config.getoption("memscope_mode") or config.getini("memscope_mode")
+        if mode not in MODES:
+            raise pytest.UsageError(f"memscope_mode must be fail, warn or report, not {mode!r}")
+        known = config.getoption("memscope_known")
+        known = path_of(known) if known else _ini_path(config, "memscope_known")
+        if config.getoption("memscope_known_update") and known is None:
+            raise pytest.UsageError("--memscope-known-update needs --memscope-known=FILE")
+        return cls(
+            bool(config.getoption("memscope") or config.getini("memscope")),
+            mode,
+            _number(config, "memscope_rounds", 1),
+            _number(config, "memscope_top", 0),
+            tuple(config.getini("memscope_ignore")),
+            path_of(config.getoption("memscope_json")),
+            path_of(config.getoption("memscope_save")),
+            known,
+            bool(config.getoption("memscope_known_update")),
+            config.rootpath,
+        )
+
+    def wish(self, item: pytest.Item) -> Wish:
+        """What *item* asks for.  Raises TypeError, ValueError with what is wrong in its marks."""
+        allowance, rounds, limit = None, self.rounds, None
+        mark = item.get_closest_marker("memscope_leaks")
+        if mark is not None:
+            if mark.args:
+                raise TypeError("memscope_leaks takes only arguments with names: max_objects=10")
+            options = dict(mark.kwargs)
+            rounds = options.pop("rounds", rounds)
+            if type(rounds) is not int or rounds < 1:
+                raise ValueError(f"rounds must be a number of 1 or more, not {rounds!r}")
+            allowance = self._allowance(options)
+        elif FIXTURE in getattr(item, "fixturenames", ()):
+            allowance = self._allowance({})
+        mark = item.get_closest_marker("memscope_limit")
+        if mark is not None:
+            if len(mark.args) != 1 or mark.kwargs:
+                raise TypeError('memscope_limit takes one size: memscope_limit("24 MB")')
+            limit = parse_size(mark.args[0])
+        return Wish(allowance, rounds, limit)
+
+    def _allowance(self, options: dict[str, Any]) -> Allowance:
+        known = {"max_objects", "max_bytes", "types", "ignore"}
+        if options.keys() - known:
+            name = min(options.keys() - known)
+            raise TypeError(
+                f"memscope_leaks has no argument {name!r}; it has {', '.join(sorted(known))}, rounds"
+            )
+        ignore = options.pop("ignore", ())
+        ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+        return Allowance.of(**options, ignore=(*self.ignore, *ignore))
+
+    @property
+    def default(self) -> Allowance:
+        """For tests that do not ask themselves."""
+        return Allowance(ignore=self.ignore)
+
+
+def path_of(name: str | None) -> Path | None:
+    return Path(name).absolute() if name else None
+
+
+def _ini_path(config: pytest.Config, name: str) -> Path | None:
+    value = config.getini(name)
+    if not value:
+        return None
+    return (config.inipath.parent if config.inipath is not None else config.rootpath) / value
+
+
+def _number(config: pytest.Config, name: str, least: int) -> int:
+    value = config.getoption(name)
+    if value is None:
+        value = config.getini(name)
+    try:
+        number = int(value)
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise pytest.UsageError(f"{name} must be a number of {least} or more, not {value!r}")
+    return number
