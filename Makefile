@@ -10,7 +10,7 @@ C_FILES = $(shell find src tests -name '*.[ch]')
 env = @tools/env.sh "$(PYTHON)" "$(VENV)" $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint format typecheck readme package bench fresh matrix sanitize fuzz regrtest clean
+.PHONY: help demo test build lint format typecheck readme package bench fresh matrix sanitize fuzz regrtest projects clean
 
 help:  ## this text
 	@awk 'BEGIN { FS = ":.*## "; print "usage: make TARGET [PYTHON=/path/to/python]\n" } \
@@ -77,6 +77,9 @@ fuzz:  ## the plain C parts under libFuzzer (FUZZ_SECONDS=60)
 regrtest:  ## the interpreter's own tests, tracing off and on: same results
 	$(call env,test)
 	$(IN_VENV)python tools/regrtest.py
+
+projects:  ## tests of real projects, plain and with pytest --memscope: same results, no false alarm
+	tools/projects.sh "$(PYTHON)"
 
 bench:  ## the tables of benchmarks/README.md
 	$(call env,bench)

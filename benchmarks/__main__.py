@@ -14,6 +14,7 @@ from benchmarks import (
     bench_heap_file,
     bench_leaks,
     bench_pyperformance,
+    bench_pytest,
     bench_snapshot,
     bench_trace,
 )
@@ -25,7 +26,14 @@ def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
     report = Report()
     parts = (
         *(bench_trace, bench_pyperformance, bench_snapshot),
-        *(bench_heap, bench_dominators, bench_heap_file, bench_leaks, bench_callgrind),
+        *(
+            bench_heap,
+            bench_dominators,
+            bench_heap_file,
+            bench_leaks,
+            bench_pytest,
+            bench_callgrind,
+        ),
     )
     for part in parts:
         if part is bench_callgrind and not chosen.callgrind:

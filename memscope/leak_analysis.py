@@ -371,7 +371,7 @@ class Analysis:
         holder = self._place(pile, main, place)
         foreign = self._foreign(names.describe(holder_way[0])) if holder_way else ""
         label = self._own_label(names, holder_way, main)
-        if not label and not main.is_program:
+        if not label and (not main.is_program or noise.of_runner([main.full])):
             label = noise.label_of(holder, foreign)
         if self.since and holder == SYS_MODULES:
             label = "modules being imported"
@@ -449,12 +449,16 @@ class Analysis:
             main is not None and main.module.startswith("memscope.")
         ):
             return "memscope itself"
-        if noise.of_runner(classes):
+        frames = [self.graph.holder(node)[4] for node in way if node < self.graph.holders]
+        if noise.of_runner(classes) or (frames and noise.runs_tests(frames[-1])):
             return "the test runner"
         if classes[-2:] == ["sqlite3.Connection", "list"]:
             return "cursors that a connection of sqlite3 knows, pruned every 200"
         weak = main is not None and main.full in ("weakref.ReferenceType", "weakref.KeyedRef")
-        of_class = not way or (classes[-1] == "dict" and classes[-2:-1] == ["type"])
+        # A dict that nothing leads to is a built-in class's list of subclasses.
+        of_class = classes in ([], ["dict"]) or (
+            classes[-1] == "dict" and classes[-2:-1] == ["type"]
+        )
         if weak and (of_class or any(name in WEAK_CONTAINERS for name in classes[-3:])):
             return "weak references, which keep nothing alive"
         return ""

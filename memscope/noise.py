@@ -19,7 +19,16 @@ from memscope import _memscope, naming
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["ADDERS", "bound_of", "handled_lines", "label_of", "last_name", "of_runner", "methods_of_class"]
+__all__ = [
+    "ADDERS",
+    "bound_of",
+    "handled_lines",
+    "label_of",
+    "last_name",
+    "methods_of_class",
+    "of_runner",
+    "runs_tests",
+]
 
 LABELS = (
     ("linecache tokenize traceback", "source lines kept for tracebacks"),
@@ -48,6 +57,9 @@ OF_RUNNERS = re.compile(
     r"|unittest\.(case|suite|result|runner))\."
 )
 """Classes of test runners: what their objects hold, they hold of the tests that ran."""
+
+RUNNER_FILES = re.compile(r"[/\\](_pytest|pluggy)[/\\]")
+"""What the variables of their running functions hold, is theirs."""
 
 LIMIT_NAME = re.compile(
     r"_*((max(imum)?_?(size|len|length|entries|items|count|keys|elements|records|objects|num)?)"
@@ -86,6 +98,11 @@ def label_of(place: str, module: str = "") -> str:
 def of_runner(classes: Sequence[str]) -> bool:
     """Whether one of these classes is a test runner's."""
     return any(OF_RUNNERS.match(name) for name in classes)
+
+
+def runs_tests(filename: str) -> bool:
+    """Whether a running function of that file is a test runner's."""
+    return RUNNER_FILES.search(filename) is not None
 
 
 def bound_of(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
     from memscope.leak_report import Leak, LeakReport
 
-__all__ = ["Allowance", "assert_no_leaks", "failure_text", "parse_size", "raise_excess"]
+__all__ = [
+    "Allowance",
+    "assert_no_leaks",
+    "failure_text",
+    "parse_size",
+    "patterns",
+    "raise_excess",
+]
 
 ROUNDS = 5
 
@@ -49,7 +56,8 @@ def parse_size(size: int | str) -> int:
     units = {name.lower(): factor for name, factor in UNITS.items()}
     if found is None or found[2].lower() not in units:
         raise ValueError(f"a size is a number and B, KB, MB, GB, KiB, MiB or GiB, not {size!r}")
-    return int(float(found[1]) * units[found[2].lower()])
+    whole, _, part = found[1].partition(".")
+    return int(whole + part) * units[found[2].lower()] // 10 ** len(part)
 
 
 @dataclass(frozen=True)
@@ -81,8 +89,8 @@ class Allowance:
         return cls(
             max_objects,
             None if max_bytes is None else parse_size(max_bytes),
-            tuple(map(_type_name, [types] if isinstance(types, (str, type)) else types)),
-            (ignore,) if isinstance(ignore, str) else tuple(ignore),
+            tuple(map(_type_name, _several(types, "types are classes or their names"))),
+            patterns(ignore),
         )
 
     def excess(self, report: LeakReport) -> tuple[Leak, ...]:
@@ -112,6 +120,24 @@ class Allowance:
             for text in (leak.type_name, short, filename, leak.holder)
             if text
         )
+
+
+def patterns(ignore: str | Iterable[str]) -> tuple[str, ...]:
+    """One pattern or several.  Raises TypeError for anything else."""
+    several = _several(ignore, "ignore is patterns of classes, files and holders")
+    for pattern in several:
+        if not isinstance(pattern, str):
+            raise TypeError(f"ignore is patterns of classes, files and holders, not {pattern!r}")
+    return several
+
+
+def _several(given: Any, what: str) -> tuple[Any, ...]:
+    if isinstance(given, (str, type)):
+        return (given,)
+    try:
+        return tuple(given)
+    except TypeError:
+        raise TypeError(f"{what}, not {given!r}") from None
 
 
 def _type_name(name: str | type) -> str:

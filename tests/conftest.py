@@ -15,6 +15,8 @@ import pytest
 import memscope
 from memscope import _memscope
 
+pytest_plugins = ["pytester"]
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # A sanitizer's run time is loaded before the interpreter, which is slower under it.

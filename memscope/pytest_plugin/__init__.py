@@ -11,10 +11,12 @@ declares: options, markers, fixtures.  What judges is imported when a test asks 
 ========== ==================================================================
 file       what it does
 ========== ==================================================================
+names      by what the plugin is asked: modes, fixture, warning
 judge      measures each test, and judges those that left something behind
 repeats    runs a test again, unseen by the rest of pytest
 screening  what a test left behind, in a few microseconds; threads, files, tasks
 limits     the peak of a test against its limit
+reports    a leak as the failure of its test
 outcome    what was found, as plain data that travels between processes
 settings   options, ini file and marks, checked
 known      the file of known leaks
@@ -29,21 +31,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from memscope.pytest_plugin.names import FIXTURE, MODES, MemscopeWarning
+
 if TYPE_CHECKING:
     from memscope.pytest_plugin.summary import Summary
     from memscope.pytest_plugin.tracker import Tracker
 
-MODES = ("fail", "warn", "report")
+__all__ = ["MemscopeWarning"]
+
 MARKERS = (
-    "memscope_leaks(max_objects=None, max_bytes=None, types=(), ignore=(), rounds=5): repeat the"
-    " test and fail it if each run leaves more behind than allowed; without limits, anything.",
+    "memscope_leaks(max_objects=None, max_bytes=None, types=(), ignore=(), rounds=5): fail the test"
+    + " if each run leaves more behind than allowed; without limits, anything.",
     'memscope_limit(size): fail the test if it allocates more than size at its peak: "24 MB".',
 )
-FIXTURE = "no_leaks"
-
-
-class MemscopeWarning(UserWarning):
-    """A test leaks, and ``--memscope-mode=warn`` says so."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,6 +61,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         metavar="N",
         help="runs by which a test is judged that left something behind (default 5)",
+    )
+    group.addoption(
+        "--memscope-most",
+        type=int,
+        metavar="N",
+        help="stop repeating tests when so many leak (default 25; 0: never): one leak in a"
+        " library can be in all of them",
     )
     group.addoption(
         "--memscope-top",
@@ -87,6 +94,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_ini(parser, "memscope", "judge every test, as --memscope does", "bool", False)
     add_ini(parser, "memscope_mode", "fail, warn or report", "string", "fail")
     add_ini(parser, "memscope_rounds", "runs by which a test is judged", "int", 5)
+    add_ini(parser, "memscope_most", "leaking tests after which none is repeated", "int", 25)
     add_ini(parser, "memscope_top", "rows of the summary, 0 for none", "int", 5)
     add_ini(parser, "memscope_ignore", "patterns of leaks that do not count", "linelist", [])
     add_ini(parser, "memscope_known", "the file of known leaks", "string", "")

@@ -19,7 +19,6 @@ judged: the report of another holds its frames.
 from __future__ import annotations
 
 import gc
-import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +26,13 @@ import pytest
 
 from memscope import _memscope
 from memscope.leaks import NFRAME, Watch, left_since
-from memscope.pytest_plugin import MemscopeWarning, screening
+from memscope.pytest_plugin import screening
 from memscope.pytest_plugin.known import Known
 from memscope.pytest_plugin.limits import Peak, largest_at_peak
+from memscope.pytest_plugin.names import MemscopeWarning
 from memscope.pytest_plugin.outcome import Outcome
 from memscope.pytest_plugin.repeats import CannotRepeat, Repeats, Unseen, tear_down_function
-from memscope.pytest_plugin.reports import fail_report, failure
+from memscope.pytest_plugin.reports import fail_report, failure, file_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -44,10 +44,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Judge"]
 
-FRAMES = 4
-"""Frames of a traceback while tests run: enough to find the test's line above a library's."""
+FRAMES = 1
+"""Frames of a traceback while tests run; what judges them traces more."""
 
-SLOW = 2.0
+SLOW = 1.0
 """Seconds: a test that took longer is not repeated, unless it asks to be."""
 
 NOISE = 512
@@ -70,7 +70,7 @@ class Test:
         self.before = screening.leftovers()
         self.began = time.perf_counter()
         self.epoch = _memscope.advance_epoch()
-        self.passed = False
+        self.passed = self.failed = False
         self.report: pytest.TestReport | None = None
         """Of its body, once that has run."""
         self.logged = False
@@ -86,6 +86,9 @@ class Judge:
         self.scale = screening.Scale()
         self.floor = screening.Floor()
         self.test: Test | None = None
+        self._in_body = self._in_repeat = False
+        self._leaking = 0
+        self._wish: tuple[pytest.Item, Wish] | None = None
         self._started = False
         self._exact: int | None = None
 
@@ -119,7 +122,7 @@ class Judge:
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> object | None:
         """As pytest's own, but logs the reports when teardown is over."""
-        wish = self.settings.wish(item)
+        wish = self._wish_of(item)
         if not self.settings.all and wish.allowance is None and wish.limit is None:
             return None
         if item.config.getoption("setuponly", False):
@@ -127,7 +130,8 @@ class Judge:
         for plugin in item.config.hook.pytest_runtest_protocol.get_hookimpls()[::-1]:
             # One that repeats tests in its own way logs them in its own way.
             own = plugin.plugin is self or plugin.plugin_name == "runner"
-            if not own and not plugin.hookwrapper and not plugin.wrapper:
+            idle = own or _is_idle_flaky(plugin.function, item)
+            if not idle and not plugin.hookwrapper and not plugin.wrapper:
                 given = {"item": item, "nextitem": nextitem}
                 if plugin.function(*(given[name] for name in plugin.argnames)) is not None:
                     return True
@@ -151,10 +155,14 @@ class Judge:
         except MemscopeWarning as error:  # warnings are errors in this run
             fail_report(report, item, str(error), str(error))
 
+    def _wish_of(self, item: pytest.Item) -> Wish:
+        if self._wish is None or self._wish[0] is not item:
+            self._wish = item, self.settings.wish(item)
+        return self._wish[1]
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
-        wish = self.settings.wish(item)
-        self.test = None
+        wish, self.test = self._wish_of(item), None
         if self.settings.all or wish.allowance is not None or wish.limit is not None:
             self._start()
             self.test = Test(item, wish)
@@ -172,22 +180,32 @@ class Judge:
         if self.test is None:
             return (yield)
         peak = Peak()
+        self._in_body = True
         try:
             return (yield)
         finally:
+            self._in_body = False
             self.test.outcome.peak = peak.bytes()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        if self._in_repeat:  # of a subtest: it does not raise, it makes a report
+            report = yield
+            if self.test is not None and report.failed:
+                self.test.repeats.subtest_failed = True
+            return report
         self.scale.pause()
         report = yield
         test = self.test
         if test is not None and test.item is item:
-            if call.when == "call":
+            if self._in_body:  # of a subtest
+                test.failed = test.failed or report.failed
+            elif call.when == "call":
                 test.report = report
-                test.passed = report.passed and not hasattr(report, "wasxfail")
+                passed = report.passed and not hasattr(report, "wasxfail")
+                test.passed = passed and not test.failed
             elif call.when == "teardown":
                 self._tell(test, report)
                 self.test = None
@@ -215,7 +233,11 @@ class Judge:
             except Exception as error:
                 errors.append(error)
             else:
-                self._judge(test)
+                self._in_repeat = True
+                try:
+                    self._judge(test)
+                finally:
+                    self._in_repeat = False
         try:
             result = yield
         except Exception as error:
@@ -262,7 +284,11 @@ class Judge:
     def _screen(self, test: Test) -> None:
         """Look at what a test left that did not ask for it, in steps."""
         item = test.item
-        kind = type(item), getattr(item, "cls", None) is None, len(getattr(item, "fixturenames", ()))
+        kind = (
+            type(item),
+            getattr(item, "cls", None) is None,
+            len(getattr(item, "fixturenames", ())),
+        )
         grown = self.scale.grown()
         if self._is_usual(test, kind, grown):
             return
@@ -318,9 +344,7 @@ class Judge:
             self.floor.learn(("again", kind), grown)
         return False
 
-    def _grown_by_two(
-        self, test: Test, unseen: Unseen, collect: Callable[[], None]
-    ) -> int | None:
+    def _grown_by_two(self, test: Test, unseen: Unseen, collect: Callable[[], None]) -> int | None:
         """Bytes that two runs left; None if threads, files or native memory are more too."""
         left = screening.leftovers()
         collect()
@@ -365,6 +389,7 @@ class Judge:
             (outcome.known if known else outcome.leaks).append(leak.to_dict())
         if outcome.leaks or outcome.leftovers:
             outcome.verdict = "leaks"
+            self._leaking += 1
             if any("asyncio" in leak["type_name"] for leak in outcome.leaks):
                 outcome.leftovers += screening.pending_tasks()
             if self.settings.save is not None:
@@ -420,13 +445,26 @@ class Judge:
             outcome.fails = True
             fail_report(report, test.item, *failure(outcome, test.item.name))
         report.memscope = outcome.to_dict()  # type: ignore[attr-defined]
+        properties: list[tuple[str, object]] = []
         if outcome.verdict in ("leaks", "over limit"):
-            add = report.user_properties.append
-            add(("memscope_verdict", outcome.verdict))
-            for leak in outcome.leaks:
-                add(("memscope_leak", leak["headline"]))
+            properties.append(("memscope_verdict", outcome.verdict))
+            properties += [("memscope_leak", leak["headline"]) for leak in outcome.leaks]
         if test.wish.limit is not None and outcome.peak is not None:
-            report.user_properties.append(("memscope_peak_bytes", outcome.peak))
+            properties.append(("memscope_peak_bytes", outcome.peak))
+        # JUnit's XML has those of the last report of a test.
+        teardown.user_properties += properties
+
+
+def _is_idle_flaky(hook: Callable[..., object], item: pytest.Item) -> bool:
+    """Whether *hook* is that of flaky, which runs every test, and needs not repeat this one."""
+    if not hook.__module__.startswith("flaky."):
+        return False
+    marked = (getattr(item, "obj", None), getattr(item, "cls", None))
+    return not (
+        item.config.getoption("force_flaky", False)
+        or item.get_closest_marker("flaky") is not None
+        or any(hasattr(one, "_flaky_max_runs") for one in marked)
+    )
 
 
 def _all_garbage() -> None:
@@ -464,7 +502,6 @@ def _timeout(item: pytest.Item) -> float:
 
 def _save(report: LeakReport, folder: Path, nodeid: str) -> str:
     folder.mkdir(parents=True, exist_ok=True)
-    name = re.sub(r"[^\w.-]+", "-", nodeid).strip("-")[-100:]
-    path = folder / f"{name}.json"
+    path = folder / file_name(nodeid)
     report.save(path)
     return str(path)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry", "Known"]
 
-HEAD = "# Leaks that memscope knows of: test | class | held by | objects per run.  Only to get shorter."
+HEAD = "# Known leaks, to get shorter only: test | class | held by | objects per run"
 
 
 class Entry(NamedTuple):
@@ -50,7 +50,7 @@ class Entry(NamedTuple):
 
 def entry_of(nodeid: str, leak: dict[str, Any], rounds: int) -> Entry:
     most = ceil(leak["count"] / max(rounds, 1))
-    return Entry(*(_plain(text) for text in (nodeid, leak["type_name"], leak["holder"])), most)
+    return Entry(_plain(nodeid), _plain(leak["type_name"]), _plain(leak["holder"]), most)
 
 
 def _plain(text: str) -> str:
@@ -61,11 +61,13 @@ def _plain(text: str) -> str:
 class Known:
     """The file, as it was when the run began."""
 
-    def __init__(self, path: Path | None, lines: Sequence[str | Entry]) -> None:
+    def __init__(
+        self, path: Path | None, lines: Sequence[str | Entry], *, is_there: bool = False
+    ) -> None:
         self.path = path
         self.lines = lines
         self.entries = {line.place: line for line in lines if isinstance(line, Entry)}
-        self.is_there = bool(lines)
+        self.is_there = is_there
 
     @classmethod
     def read(cls, path: Path | None) -> Known:
@@ -76,7 +78,8 @@ class Known:
             text = path.read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
             raise pytest.UsageError(f"{path}: {error}") from None
-        return cls(path, [_parsed(line, f"{path}:{at}") for at, line in enumerate(_lines(text), 1)])
+        lines = [_parsed(line, f"{path}:{at}") for at, line in enumerate(_lines(text), 1)]
+        return cls(path, lines, is_there=True)
 
     def has(self, nodeid: str, leak: Leak, rounds: int) -> bool:
         """Whether a leak is known, and not bigger than it was."""
@@ -107,19 +110,17 @@ class Known:
         assert self.path is not None
         if self.is_there:
             gone = {entry.place for entry in self.stale(outcomes)}
-            kept = [
-                line for line in self.lines if isinstance(line, str) or line.place not in gone
-            ]
+            kept = [line for line in self.lines if isinstance(line, str) or line.place not in gone]
             if gone:
                 self._write(kept)
-            return f"{len(gone)} lines dropped from {self.path}" if gone else ""
+            return f"{len(gone)} line{'s' * (len(gone) > 1)} dropped from {self.path}" if gone else ""
         found = sorted(
             entry_of(outcome.nodeid, leak, outcome.rounds)
             for outcome in outcomes
             for leak in outcome.leaks
         )
         self._write([HEAD, *found])
-        return f"{self.path} made, with {len(found)} known leaks"
+        return f"{self.path} made, with {len(found)} known leak{'s' * (len(found) != 1)}"
 
     def _write(self, lines: Sequence[str | Entry]) -> None:
         assert self.path is not None
@@ -135,7 +136,7 @@ def _parsed(line: str, place: str) -> str | Entry:
     if not line.strip() or line.startswith("#"):
         return line
     fields = [field.strip() for field in line.split(" | ")]
-    if len(fields) != 4 or not fields[3].isdigit():
+    if len(fields) != 4 or not fields[3].isdecimal():
         raise pytest.UsageError(
             f"{place}: a known leak is 'test | class | held by | objects per run', not {line!r}"
         )

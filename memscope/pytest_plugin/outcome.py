@@ -6,7 +6,7 @@ all there is.  ``docs/pytest-report.md`` says what each field means.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from memscope.leak_report import Leak, leak_of
@@ -49,7 +49,7 @@ class Outcome:
     """Whether it failed for this."""
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return dict(vars(self))
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Outcome:

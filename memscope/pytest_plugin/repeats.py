@@ -42,6 +42,7 @@ class Repeats:
         self._stash: dict[Any, Any] = {}
         self._left: dict[Any, Any] = {}
         self.count = 0
+        self.subtest_failed = False
 
     def remember(self) -> None:
         """What plugins have put aside for the test: its teardown may take it away."""
@@ -75,12 +76,15 @@ class Repeats:
         self._renew()
         self.count += 1
         finalizers = _finalizers_of(item)
+        self.subtest_failed = False
         failure = ""
         try:
             try:
                 state.setup(item)
                 item.runtest()
                 failure = self._unittest_failure()
+                if self.subtest_failed:
+                    failure = "a subtest failed"
             finally:
                 state.teardown_exact(item.parent)
         except (KeyboardInterrupt, SystemExit, pytest.exit.Exception):
@@ -103,6 +107,24 @@ class Repeats:
         """What went wrong in a unittest.TestCase, which is kept, not raised."""
         failures = vars(self.item).pop("_excinfo", None)
         return _in_words(failures[0].value) if failures else ""
+
+
+def _failed_subtests(config: pytest.Config) -> dict[Any, int]:
+    """pytest's own count, by test; of versions that have subtests."""
+    key: Any = getattr(sys.modules.get("_pytest.subtests"), "failed_subtests_key", None)
+    found: dict[Any, int] = {} if key is None else config.stash.get(key, {})
+    return found
+
+
+def _uncaught(config: pytest.Config) -> list[Any]:
+    """pytest's queues of exceptions that nobody could catch; of versions that have them."""
+    found = []
+    for name in ("unraisable", "thread"):
+        module = sys.modules.get(f"_pytest.{name}exception")
+        key: Any = getattr(module, f"{name}_exceptions", None)
+        if key is not None and key in config.stash:
+            found.append(config.stash[key])
+    return found
 
 
 def _finalizers_of(item: Any) -> list[tuple[int, list[Any]]]:
@@ -150,11 +172,23 @@ class Unseen:
         handlers = [getattr(logging, f"{name}_handler", None) for name in ("caplog", "report")]
         self._handlers: list[Any] = [handler for handler in handlers if handler is not None]
         self._aside = [(handler.records, handler.stream) for handler in self._handlers]
+        hooks = config.hook.pytest_runtest_logreport, config.hook.pytest_exception_interact
+        self._hooks: list[Any] = list(hooks)
+        self._impls: list[list[Any]] = []
+        self._subtests = _failed_subtests(config)
+        self._failed_subtests = dict(self._subtests)
+        # Exceptions in finalizers and threads: pytest's hooks would collect them after each phase.
+        self._uncaught = _uncaught(config)
+        self._uncaught_before = [list(queue) for queue in self._uncaught]
         self._printed = self._capture.read_global_capture() if self._capture else ("", "")
         self._warnings = warnings.catch_warnings(record=True)
         self._warned: list[Any] = []
 
     def __enter__(self) -> Self:
+        # A subtest reports itself, of a repetition too: nobody is to hear of that.
+        self._impls = [hook._hookimpls for hook in self._hooks]
+        for hook in self._hooks:
+            hook._hookimpls = []
         self._warned = self._warnings.__enter__() or []
         self.clear()
         return self
@@ -166,10 +200,18 @@ class Unseen:
         for handler in self._handlers:
             handler.records = []
             handler.stream = io.StringIO()
+        for queue in self._uncaught:
+            queue.clear()
 
     def __exit__(self, *_: object) -> None:
         self.clear()
-        self._warnings.__exit__()
+        for queue, before in zip(self._uncaught, self._uncaught_before, strict=True):
+            queue.extend(before)
+        self._warnings.__exit__(None, None, None)
+        for hook, impls in zip(self._hooks, self._impls, strict=True):
+            hook._hookimpls = impls
+        self._subtests.clear()
+        self._subtests.update(self._failed_subtests)
         if self._capture is not None:
             sys.stdout.write(self._printed[0])
             sys.stderr.write(self._printed[1])

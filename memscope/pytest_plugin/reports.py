@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from memscope.leak_report import Site
 from memscope.leak_text import site_text, verdict_line
@@ -16,7 +18,10 @@ if TYPE_CHECKING:
 
     from memscope.pytest_plugin.outcome import Outcome
 
-__all__ = ["fail_report", "failure"]
+__all__ = ["fail_report", "failure", "file_name"]
+
+NAME_MAX = 100
+"""Characters of the name of a file."""
 
 
 def fail_report(report: pytest.TestReport, item: pytest.Item, text: str, message: str) -> None:
@@ -35,12 +40,25 @@ def fail_report(report: pytest.TestReport, item: pytest.Item, text: str, message
     report.longrepr = ExceptionChainRepr([(traceback, place, None)])
 
 
+def file_name(nodeid: str) -> str:
+    """Of the report of a test, in the directory for them: no two tests have the same."""
+    plain = re.sub(r"::|/", "-", nodeid)
+    if len(plain) <= NAME_MAX and re.fullmatch(r"[A-Za-z0-9_.-]+", plain):
+        return f"{plain}.json"
+    name = re.sub(r"[^A-Za-z0-9_.]+", "-", nodeid)[-NAME_MAX:].strip("-.")
+    return f"{name}-{crc32(nodeid.encode('utf-8', 'replace')):08x}.json"
+
+
 def failure(outcome: Outcome, name: str) -> tuple[str, str]:
     """What a test that leaks or goes over its limit prints, and the same in one line."""
     if outcome.verdict == "over limit":
         return _limit_text(outcome, name)
     leaks = outcome.told()
-    command = f"pytest {shlex.quote(outcome.nodeid)} --memscope-save=leaks"
+    # The first command fails, as the test does.
+    command = (
+        f"pytest {shlex.quote(outcome.nodeid)} --memscope --memscope-save=leaks;"
+        f" memscope report leaks/{file_name(outcome.nodeid)}"
+    )
     message = f"leaks {verdict_line(leaks[0])}" if leaks else f"leaves {outcome.leftovers[0]}"
     if len(leaks) > 1:
         message += f" (and {len(leaks) - 1} more)"
@@ -49,7 +67,7 @@ def failure(outcome: Outcome, name: str) -> tuple[str, str]:
         lines.append(f"{name} leaves after each run:" if leaks else f"{name} leaves:")
         lines += [f"   {words}" for words in outcome.leftovers]
     lines += [f"   {'note':<18}   {note}" for note in outcome.notes]
-    lines.append(f"   {'dig further':<18}   {command} && memscope report leaks/*.json")
+    lines.append(f"   {'dig further':<18}   {command}")
     return "\n".join(lines), message
 
 

@@ -85,7 +85,7 @@ class Floor:
     def is_below(self, kind: object, grown: int) -> bool:
         """Whether *grown* is no more than usual; of a kind that is not yet known, never."""
         seen = self._seen.get(kind, ())
-        return len(seen) >= LESSONS and grown <= sorted(seen)[(len(seen) - 1) // 2] + GRAIN
+        return len(seen) >= LESSONS and grown <= min(seen) + GRAIN
 
     def learn(self, kind: object, grown: int) -> None:
         self._seen.setdefault(kind, deque(maxlen=LESSONS_KEPT)).append(grown)

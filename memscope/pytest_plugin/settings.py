@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from memscope.pytest_plugin import FIXTURE, MODES
-from memscope.testing import Allowance, parse_size
+from memscope.pytest_plugin.names import FIXTURE, MODES
+from memscope.testing import Allowance, parse_size, patterns
 
 if TYPE_CHECKING:
     from typing import Self
@@ -35,6 +35,8 @@ class Settings:
     all: bool
     mode: str
     rounds: int
+    most: int
+    """Tests that leak after which others are not repeated; 0: no end."""
     top: int
     ignore: tuple[str, ...]
     json: Path | None
@@ -57,6 +59,7 @@ class Settings:
             bool(config.getoption("memscope") or config.getini("memscope")),
             mode,
             _number(config, "memscope_rounds", 1),
+            _number(config, "memscope_most", 0),
             _number(config, "memscope_top", 0),
             tuple(config.getini("memscope_ignore")),
             path_of(config.getoption("memscope_json")),
@@ -94,8 +97,7 @@ class Settings:
             raise TypeError(
                 f"memscope_leaks has no argument {name!r}; it has {', '.join(sorted(known))}, rounds"
             )
-        ignore = options.pop("ignore", ())
-        ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+        ignore = patterns(options.pop("ignore", ()))
         return Allowance.of(**options, ignore=(*self.ignore, *ignore))
 
     @property
@@ -109,20 +111,20 @@ def path_of(name: str | None) -> Path | None:
 
 
 def _ini_path(config: pytest.Config, name: str) -> Path | None:
-    value = config.getini(name)
+    value: str = config.getini(name)
     if not value:
         return None
-    return (config.inipath.parent if config.inipath is not None else config.rootpath) / value
+    folder = config.rootpath if config.inipath is None else config.inipath.parent
+    return folder / value
 
 
 def _number(config: pytest.Config, name: str, least: int) -> int:
     value = config.getoption(name)
-    if value is None:
-        value = config.getini(name)
     try:
-        number = int(value)
-    except ValueError:
-        number = least - 1
+        number = int(config.getini(name) if value is None else value)
+    except (TypeError, ValueError, pytest.UsageError) as error:  # of pytest, nameless
+        text = f"{name} must be a number of {least} or more: {error}"
+        raise pytest.UsageError(text) from None
     if number < least:
-        raise pytest.UsageError(f"{name} must be a number of {least} or more, not {value!r}")
+        raise pytest.UsageError(f"{name} must be a number of {least} or more, not {number}")
     return number

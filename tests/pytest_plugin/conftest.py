@@ -1,0 +1,56 @@
+"""An inner run of pytest, in a process of its own, with the plugin as its entry point loads it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+
+class Inner:
+    """The folder of an inner run, and what memscope found in the last one."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        self.folder = pytester.path
+
+    def write(self, source: str, name: str = "test_inner.py") -> None:
+        (self.folder / name).write_text(source, encoding="utf-8")
+
+    def run(self, *arguments: str, order: str = "no:randomly") -> pytest.RunResult:
+        """Run pytest there, and keep what --memscope-json writes."""
+        (self.folder / "found.json").unlink(missing_ok=True)
+        return self.pytester.runpytest_subprocess(
+            *("-p", order, "--memscope-json=found.json", *arguments), timeout=250
+        )
+
+    def judge(self, source: str, *arguments: str, order: str = "no:randomly") -> pytest.RunResult:
+        """Run the tests of *source*, all of them judged."""
+        self.write(source)
+        return self.run("--memscope", *arguments, order=order)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        data: dict[str, Any] = json.loads((self.folder / "found.json").read_text())
+        return data
+
+    @property
+    def tests(self) -> dict[str, dict[str, Any]]:
+        """Name of a test, without its file -> its Outcome."""
+        return {one["nodeid"].partition("::")[2]: one for one in self.data["tests"]}
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        return {name: one["verdict"] for name, one in self.tests.items()}
+
+
+@pytest.fixture
+def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Inner:
+    """Outside of what the outer run has in its environment."""
+    for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("GITHUB_ACTIONS", "PYTHONTRACEMALLOC", "PYTEST_PLUGINS", "CI", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    return Inner(pytester)
