@@ -127,6 +127,20 @@ def measure(options: Options, way: Way, folder: Path) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def import_time(options: Options, repeats: int) -> Sample:
+    """CPU milliseconds that the plugin adds to the start of every run of pytest."""
+    code = (
+        "import pytest, time; a = time.process_time(); import memscope.pytest_plugin;"
+        " print('@', (time.process_time() - a) * 1e3)"
+    )
+    command = [*options.python, "-c", code]
+    times = [
+        float(run_command(command, pinned=options.pin, timeout=60, mark="@"))
+        for _ in range(repeats)
+    ]
+    return Sample(tuple(times))
+
+
 def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
     """Run it all."""
     rounds = 3 if options.quick else 9
@@ -149,7 +163,11 @@ def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
                     if not WAYS[name].title.startswith("pytest-memray"):
                         raise
                     missing.add(name)
-    return report_of(seconds, chosen.tests)
+    report = report_of(seconds, chosen.tests)
+    times = import_time(options, 5 if options.quick else 25)
+    name = "import of the plugin, ms"
+    report.figures.append(Figure(name, times.median, 5, "at most", "ms", {}))
+    return report
 
 
 def report_of(seconds: dict[str, list[float]], tests: int) -> Report:

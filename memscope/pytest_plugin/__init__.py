@@ -40,8 +40,10 @@ if TYPE_CHECKING:
 __all__ = ["MemscopeWarning"]
 
 MARKERS = (
-    "memscope_leaks(max_objects=None, max_bytes=None, types=(), ignore=(), rounds=5): fail the test"
-    + " if each run leaves more behind than allowed; without limits, anything.",
+    (
+        "memscope_leaks(max_objects=None, max_bytes=None, types=(), ignore=(), rounds=5): fail the"
+        " test if each run leaves more behind than allowed; without limits, anything."
+    ),
     'memscope_limit(size): fail the test if it allocates more than size at its peak: "24 MB".',
 )
 

@@ -31,7 +31,7 @@ from memscope.pytest_plugin.known import Known
 from memscope.pytest_plugin.limits import Peak, largest_at_peak
 from memscope.pytest_plugin.names import MemscopeWarning
 from memscope.pytest_plugin.outcome import Outcome
-from memscope.pytest_plugin.repeats import CannotRepeat, Repeats, Unseen, tear_down_function
+from memscope.pytest_plugin.repeats import CannotRepeatError, Repeats, Unseen, tear_down_function
 from memscope.pytest_plugin.reports import fail_report, failure, file_name
 
 if TYPE_CHECKING:
@@ -278,7 +278,7 @@ class Judge:
         with Unseen(test.item.config) as unseen:
             try:
                 self._rounds(test, unseen, allowance)
-            except CannotRepeat as error:
+            except CannotRepeatError as error:
                 self._one_round(test, f"it could not be repeated ({error})", allowance, True)
 
     def _screen(self, test: Test) -> None:
@@ -311,7 +311,7 @@ class Judge:
                         self.floor.learn(kind, grown)
                         if self._exact is not None:
                             self.floor.learn(("exact", kind), self._exact)
-            except CannotRepeat as error:
+            except CannotRepeatError as error:
                 why_not = f"it could not be repeated ({error})"
                 self._one_round(test, why_not, self.settings.default, False)
 
@@ -421,7 +421,7 @@ class Judge:
         with Unseen(test.item.config):
             try:
                 outcome.at_peak = largest_at_peak(test.repeats, outcome.peak)
-            except CannotRepeat as error:
+            except CannotRepeatError as error:
                 outcome.notes.append(f"what was there at the peak is not known: {error}")
 
     # -- telling

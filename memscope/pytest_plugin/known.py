@@ -113,7 +113,8 @@ class Known:
             kept = [line for line in self.lines if isinstance(line, str) or line.place not in gone]
             if gone:
                 self._write(kept)
-            return f"{len(gone)} line{'s' * (len(gone) > 1)} dropped from {self.path}" if gone else ""
+            lines = "line" if len(gone) == 1 else "lines"
+            return f"{len(gone)} {lines} dropped from {self.path}" if gone else ""
         found = sorted(
             entry_of(outcome.nodeid, leak, outcome.rounds)
             for outcome in outcomes

@@ -41,7 +41,7 @@ class Peak:
 
 def largest_at_peak(repeats: Repeats, peak: int) -> list[dict[str, Any]]:
     """The lines that hold most when the test, repeated, is near *peak* bytes again; empty if
-    that moment was too short to be seen.  Raises CannotRepeat."""
+    that moment was too short to be seen.  Raises CannotRepeatError."""
     snapshot = _snapshot_near(repeats, int(NEARLY * peak))
     if snapshot is None:
         return []

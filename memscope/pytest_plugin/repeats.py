@@ -18,10 +18,10 @@ import pytest
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["CannotRepeat", "Repeats", "Unseen", "tear_down_function"]
+__all__ = ["CannotRepeatError", "Repeats", "Unseen", "tear_down_function"]
 
 
-class CannotRepeat(Exception):
+class CannotRepeatError(Exception):
     """Why a test could not be run again."""
 
 
@@ -60,13 +60,13 @@ class Repeats:
         self._renew()
 
     def run_unseen(self, unseen: Unseen) -> None:
-        """Run it once, and leave nothing of it with pytest.  Raises CannotRepeat."""
+        """Run it once, and leave nothing of it with pytest.  Raises CannotRepeatError."""
         self.run()
         self.forget_last_run()
         unseen.clear()
 
     def run(self) -> None:
-        """Run it once.  Raises CannotRepeat if it does not pass as it did before."""
+        """Run it once.  Raises CannotRepeatError if it does not pass as it did before."""
         item = self.item
         state = item.session._setupstate
         stash = _stash_of(item)
@@ -95,7 +95,7 @@ class Repeats:
             del each[before:]
         if failure:
             self._renew()
-            raise CannotRepeat(failure)
+            raise CannotRepeatError(failure)
 
     def _renew(self) -> None:
         if hasattr(self.item, "_initrequest"):

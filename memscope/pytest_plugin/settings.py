@@ -93,10 +93,8 @@ class Settings:
     def _allowance(self, options: dict[str, Any]) -> Allowance:
         known = {"max_objects", "max_bytes", "types", "ignore"}
         if options.keys() - known:
-            name = min(options.keys() - known)
-            raise TypeError(
-                f"memscope_leaks has no argument {name!r}; it has {', '.join(sorted(known))}, rounds"
-            )
+            name, names = min(options.keys() - known), ", ".join(sorted(known))
+            raise TypeError(f"memscope_leaks has no argument {name!r}; it has {names}, rounds")
         ignore = patterns(options.pop("ignore", ()))
         return Allowance.of(**options, ignore=(*self.ignore, *ignore))
 
