@@ -33,7 +33,7 @@ __all__ = [
 
 ROUNDS = 5
 
-UNITS = {"": 1, "B": 1} | {
+UNITS: dict[str, int] = {"": 1, "B": 1} | {
     f"{prefix}{suffix}": base**power
     for power, prefix in enumerate("KMGT", 1)
     for suffix, base in (("B", 1000), ("iB", 1024))
@@ -57,7 +57,8 @@ def parse_size(size: int | str) -> int:
     if found is None or found[2].lower() not in units:
         raise ValueError(f"a size is a number and B, KB, MB, GB, KiB, MiB or GiB, not {size!r}")
     whole, _, part = found[1].partition(".")
-    return int(whole + part) * units[found[2].lower()] // 10 ** len(part)
+    parsed: int = int(whole + part) * units[found[2].lower()] // 10 ** len(part)
+    return parsed
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def test_a_leak_raises_with_report_and_text(kept: list[Any]) -> None:
     assert leak.per_round == (20, 20, 20)
     lines = str(caught.value).splitlines()
     assert ".work leaks +20 Session in each of 3 runs: " in lines[0]
-    order = ["   what ", "   allocated at ", "   held by ", "   evidence ", "   what to do "]
+    order = ["   what  ", "   allocated at ", "   held by ", "   evidence ", "   what to do "]
     assert [line[: len(start)] for line in lines for start in order if line.startswith(start)] == (
         order
     )
@@ -141,10 +141,13 @@ def test_a_block(kept: list[Any]) -> None:
 
 
 def test_an_error_in_the_block_is_not_hidden(kept: list[Any]) -> None:
-    with pytest.raises(KeyError):
+    def work() -> None:
         with assert_no_leaks():
             kept.extend(Session() for _ in range(20))
             raise KeyError("it")
+
+    with pytest.raises(KeyError):
+        work()
     assert not memscope.is_tracing()
 
 

@@ -49,6 +49,9 @@ project() {
     rm -rf "$folder/source"
     mkdir -p "$folder/source"
     tar -xzf "$archive" -C "$folder/source" --strip-components=1
+    # Without a configuration of its own, pytest would find the one of this tree above it.
+    grep -qs '^\[\(tool[:.]\)\?pytest' "$folder"/source/{pyproject.toml,setup.cfg,tox.ini,pytest.ini} ||
+        printf '[pytest]\n' >"$folder/source/pytest.ini"
     if [ "$(cat "$folder/.installed" 2>/dev/null)" != "$version $requirements" ]; then
         say "installing $name $version and what its tests need"
         rm -rf "$folder/venv" "$folder/.installed"

@@ -38,7 +38,7 @@ export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export MEMSCOPE_TEST_TIMEOUT=600 MEMSCOPE_EXAMPLES=15
 
 # Hundreds of processes, a minute of start-up each; what they ask of the core, other tests do.
-heavy=(--ignore=tests/test_{corpus,recipes,cli_run}.py)
+heavy=(--ignore=tests/test_{corpus,recipes,cli_run}.py --ignore=tests/pytest_plugin)
 
 printf '\n### PYTHONMALLOC=pymalloc\n'
 PYTHONMALLOC=pymalloc tools/again.sh .venv/bin/python -q -n "$(nproc)" -k "$left_out" \

@@ -23,6 +23,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest.outcomes import TEST_OUTCOME
 
 from memscope import _memscope
 from memscope.leaks import NFRAME, Watch, left_since
@@ -46,9 +47,6 @@ __all__ = ["Judge"]
 
 FRAMES = 1
 """Frames of a traceback while tests run; what judges them traces more."""
-
-SLOW = 1.0
-"""Seconds: a test that took longer is not repeated, unless it asks to be."""
 
 NOISE = 512
 """Bytes that two runs may leave when all garbage is collected: pytest's directories for
@@ -230,7 +228,7 @@ class Judge:
             test.repeats.remember()
             try:
                 tear_down_function(item)
-            except Exception as error:
+            except TEST_OUTCOME as error:
                 errors.append(error)
             else:
                 self._in_repeat = True
@@ -240,7 +238,7 @@ class Judge:
                     self._in_repeat = False
         try:
             result = yield
-        except Exception as error:
+        except TEST_OUTCOME as error:
             errors.append(error)
         if len(errors) > 1:
             raise BaseExceptionGroup("errors during test teardown", errors[::-1])
@@ -268,6 +266,7 @@ class Judge:
             outcome.verdict = "not judged"
             outcome.notes.append(f"memscope failed: {type(error).__name__}: {error}")
         test.repeats.restore()
+        self._leaking += outcome.verdict == "leaks"
         outcome.runs += test.repeats.count
         outcome.seconds = time.perf_counter() - began
 
@@ -297,7 +296,7 @@ class Judge:
         if self._is_usual(test, kind, self.scale.grown()):
             return
         took = time.perf_counter() - test.began
-        why_not = _why_not_repeated(test.item, took)
+        why_not = _why_not_repeated(test.item, took, self.settings.slow)
         if why_not:
             self._one_round(test, why_not, self.settings.default, False)
             return
@@ -331,6 +330,7 @@ class Judge:
         learned; a full collection empties them, so what is left then is the test's.
         Weighed at the same point of a run, so that pytest's own part cancels out.
         """
+        self._exact = None
         test.repeats.run_unseen(unseen)
         grown = self._grown_by_two(test, unseen, screening.young_garbage)
         if grown is not None and (grown <= 0 or self.floor.is_below(("again", kind), grown)):
@@ -371,6 +371,11 @@ class Judge:
                 watched.checkpoint(f"run {number + 1}")
             report = watched.report()
             left = screening.settled(left)
+        except CannotRepeatError as error:
+            # What the first run left can no longer be told: its traces are gone.
+            outcome.verdict = "not judged"
+            outcome.notes.append(f"it could not be repeated so often ({error})")
+            return
         finally:
             if watched is not None:
                 watched.stop()
@@ -389,7 +394,6 @@ class Judge:
             (outcome.known if known else outcome.leaks).append(leak.to_dict())
         if outcome.leaks or outcome.leftovers:
             outcome.verdict = "leaks"
-            self._leaking += 1
             if any("asyncio" in leak["type_name"] for leak in outcome.leaks):
                 outcome.leftovers += screening.pending_tasks()
             if self.settings.save is not None:
@@ -472,8 +476,8 @@ def _all_garbage() -> None:
         gc.collect()
 
 
-def _why_not_repeated(item: pytest.Item, took: float) -> str:
-    if took > SLOW:
+def _why_not_repeated(item: pytest.Item, took: float, slow: float) -> str:
+    if took > slow:
         return f"it took {took:.1f} s"
     timeout = _timeout(item)
     if timeout and took > OF_TIMEOUT * timeout / 12:

@@ -37,6 +37,8 @@ class Settings:
     rounds: int
     most: int
     """Tests that leak after which others are not repeated; 0: no end."""
+    slow: float
+    """Seconds: a test that takes longer is not repeated, unless it asks to be judged."""
     top: int
     ignore: tuple[str, ...]
     json: Path | None
@@ -60,6 +62,7 @@ class Settings:
             mode,
             _number(config, "memscope_rounds", 1),
             _number(config, "memscope_most", 0),
+            _seconds(config, "memscope_slow"),
             _number(config, "memscope_top", 0),
             tuple(config.getini("memscope_ignore")),
             path_of(config.getoption("memscope_json")),
@@ -126,3 +129,14 @@ def _number(config: pytest.Config, name: str, least: int) -> int:
     if number < least:
         raise pytest.UsageError(f"{name} must be a number of {least} or more, not {number}")
     return number
+
+
+def _seconds(config: pytest.Config, name: str) -> float:
+    value = config.getoption(name)
+    try:
+        seconds = float(config.getini(name) if value is None else value)
+    except (TypeError, ValueError) as error:
+        raise pytest.UsageError(f"{name} must be a number of seconds: {error}") from None
+    if not seconds >= 0:
+        raise pytest.UsageError(f"{name} must be 0 or more seconds, not {seconds}")
+    return seconds

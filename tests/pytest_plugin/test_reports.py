@@ -46,6 +46,10 @@ def section(text: str, title: str) -> list[str]:
 
 
 def test_the_text_of_a_failure(inner: Inner) -> None:
+    command = (
+        "pytest test_inner.py::test_leak --memscope --memscope-save=leaks;"
+        " memscope report leaks/test_inner.py-test_leak.json"
+    )
     result = inner.judge(LEAK)
     text = section(result.stdout.str(), "test_leak")
     assert text[:2] == ["test_leak leaks +20 Session in each of 5 runs: the list only grows.", ""]
@@ -58,8 +62,7 @@ def test_the_text_of_a_failure(inner: Inner) -> None:
             "   evidence             module test_inner -> KEPT grew in each of 5 rounds",
             "   what to do           Remove entries when they are done with, or bound it:",
             "                        collections.deque(maxlen=...).",
-            "   dig further          pytest test_inner.py::test_leak --memscope"
-            " --memscope-save=leaks; memscope report leaks/test_inner.py-test_leak.json",
+            f"   dig further          {command}",
         ],
         consecutive=True,
     )
@@ -204,7 +207,8 @@ def test_each_field_is_described(inner: Inner, kind: str) -> None:
         inner.judge("def test_it():\n    pass\n")
         fields = set(inner.data)
     text = (ROOT / "docs" / "pytest-report.md").read_text()
-    described = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]*)\|", text, re.M))))
+    cells = re.findall(r"^\|([^|]*)\|", text, re.MULTILINE)
+    described = set(re.findall(r"`(\w+)`", "".join(cells)))
     assert fields <= described
 
 
