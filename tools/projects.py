@@ -31,6 +31,13 @@ EXPECTED: dict[tuple[str, str], tuple[str, str]] = {
         r"pympler\.asizeof|12 dict, .* held by C code",
         "pympler keeps the classes it measured",
     ),
+    # gh-127750: singledispatchmethod of CPython 3.13.0 has a WeakKeyDictionary from each instance
+    # to a function whose closure is that instance: 101 instances, and it has 101 entries after
+    # gc.collect(), without memscope.  socksio's SOCKS5Connection.send is such a method.
+    ("httpcore", "tests/*_socks_proxy.py::*"): (
+        r"SOCKS5Connection -> \.send -> \._method_cache",
+        "functools.singledispatchmethod of CPython 3.13.0 keeps every instance",
+    ),
     # click._compat._make_cached_stream_func has a WeakKeyDictionary from sys.stdout to
     # get_text_stdout(), which is sys.stdout itself where that is good enough: the value keeps
     # the key.  201 times CliRunner().invoke(), and the dictionary has 201 entries after
@@ -164,8 +171,12 @@ def with_verdict(found: dict[str, Any], verdict: str) -> list[dict[str, Any]]:
 
 def not_judged(found: dict[str, Any]) -> list[dict[str, Any]]:
     """Those that passed, and could not be judged by rounds."""
-    tests = with_verdict(found, "not judged")
-    return [test for test in tests if test["notes"] != ["it did not pass"]]
+    return [
+        test
+        for test in found.get("tests", ())
+        if (test["verdict"] == "not judged" and test["notes"] != ["it did not pass"])
+        or any(note.startswith("judged on one") for note in test["notes"])
+    ]
 
 
 def look_at(folder: Path, name: str) -> Result:

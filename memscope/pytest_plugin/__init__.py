@@ -75,7 +75,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--memscope-slow",
         type=float,
         metavar="SECONDS",
-        help="judge a test that takes longer on one run, unless it asks to be judged (default 0.5)",
+        help="judge a test that takes longer on one run, unless it asks to be judged (default 0.2)",
     )
     group.addoption(
         "--memscope-top",
@@ -103,7 +103,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_ini(parser, "memscope_mode", "fail, warn or report", "string", "fail")
     add_ini(parser, "memscope_rounds", "runs by which a test is judged", "int", 5)
     add_ini(parser, "memscope_most", "leaking tests after which none is repeated", "int", 25)
-    add_ini(parser, "memscope_slow", "seconds above which a test is not repeated", "float", 0.5)
+    add_ini(parser, "memscope_slow", "seconds above which a test is not repeated", "float", 0.2)
     add_ini(parser, "memscope_top", "rows of the summary, 0 for none", "int", 5)
     add_ini(parser, "memscope_ignore", "patterns of leaks that do not count", "linelist", [])
     add_ini(parser, "memscope_known", "the file of known leaks", "string", "")

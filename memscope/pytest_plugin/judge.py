@@ -295,6 +295,11 @@ class Judge:
         screening.young_garbage()
         if self._is_usual(test, kind, self.scale.grown()):
             return
+        if 0 < self.settings.most <= self._leaking:
+            # Without a walk of the heap: there may be thousands more, with the same leak.
+            test.outcome.verdict = "not judged"
+            test.outcome.notes.append(f"{self._leaking} tests leak already (--memscope-most)")
+            return
         took = time.perf_counter() - test.began
         why_not = _why_not_repeated(test.item, took, self.settings.slow)
         if why_not:

@@ -189,7 +189,9 @@ class Unseen:
         self._impls = [hook._hookimpls for hook in self._hooks]
         for hook in self._hooks:
             hook._hookimpls = []
-        self._warned = self._warnings.__enter__() or []
+        # Not "or []": an empty list is the one that is going to record.
+        warned: list[Any] | None = self._warnings.__enter__()
+        self._warned = [] if warned is None else warned
         self.clear()
         return self
 

@@ -135,7 +135,7 @@ def _seconds(config: pytest.Config, name: str) -> float:
     value = config.getoption(name)
     try:
         seconds = float(config.getini(name) if value is None else value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, pytest.UsageError) as error:
         raise pytest.UsageError(f"{name} must be a number of seconds: {error}") from None
     if not seconds >= 0:
         raise pytest.UsageError(f"{name} must be 0 or more seconds, not {seconds}")

@@ -412,6 +412,9 @@ def test_wrong_marks_are_one_sentence(inner: Inner, mark: str, said: str) -> Non
     [
         (["--memscope-rounds=0"], "", "*memscope_rounds must be a number of 1 or more, not 0"),
         (["--memscope-top=-1"], "", "*memscope_top must be a number of 0 or more, not -1"),
+        (["--memscope-most=-1"], "", "*memscope_most must be a number of 0 or more, not -1"),
+        (["--memscope-slow=-1"], "", "*memscope_slow must be *"),
+        ([], "memscope_slow = long", "*memscope_slow*long*"),
         (["--memscope-mode=loud"], "", "*--memscope-mode: invalid choice: 'loud'*"),
         (["--memscope-known-update"], "", "*--memscope-known-update needs --memscope-known=FILE"),
         ([], "memscope_mode = loud", "*memscope_mode must be fail, warn or report, not 'loud'"),
@@ -707,17 +710,49 @@ def test_slow_tests_are_repeated_only_if_they_ask(inner: Inner) -> None:
             import time
 
             def test_slow():
-                time.sleep(2.1)
+                time.sleep(0.3)
                 leak(200)
+
+            @pytest.mark.memscope_leaks(rounds=3)
+            def test_slow_asked():
+                time.sleep(0.3)
+                leak()
             """
-        )
+        ),
+        "--memscope-slow=0.2",
     )
-    result.assert_outcomes(passed=1)
-    assert inner.verdicts == {"test_slow": "not judged"}
+    result.assert_outcomes(passed=1, failed=1)
+    assert inner.verdicts == {"test_slow": "not judged", "test_slow_asked": "leaks"}
     assert inner.tests["test_slow"]["runs"] == 1
+    assert inner.tests["test_slow_asked"]["rounds"] == 3
     result.stdout.fnmatch_lines(
-        ["    test_inner.py::test_slow: judged on one round, because it took 2.? s"]
+        ["    test_inner.py::test_slow: judged on one round, because it took 0.? s"]
     )
+
+
+def test_repetitions_end_when_many_tests_leak(inner: Inner) -> None:
+    source = code(
+        """
+        @pytest.mark.parametrize("number", range(4))
+        def test_leak(number):
+            leak(200)
+
+        def test_asked(no_leaks):
+            leak()
+        """
+    )
+    result = inner.judge(source, "--memscope-most=2")
+    result.assert_outcomes(passed=2, failed=3)
+    assert inner.verdicts == {
+        "test_leak[0]": "leaks",
+        "test_leak[1]": "leaks",
+        "test_leak[2]": "not judged",
+        "test_leak[3]": "not judged",
+        "test_asked": "leaks",
+    }
+    assert inner.tests["test_leak[2]"]["runs"] == 1
+    result.stdout.fnmatch_lines(["*test_leak[[]2[]]: 2 tests leak already (--memscope-most)"])
+    inner.run("--memscope", "--memscope-most=0").assert_outcomes(failed=5)
 
 
 def test_repetitions_do_not_run_into_a_timeout(inner: Inner) -> None:
@@ -732,7 +767,8 @@ def test_repetitions_do_not_run_into_a_timeout(inner: Inner) -> None:
                 time.sleep(0.6)
                 leak(200)
             """
-        )
+        ),
+        "--memscope-slow=100",
     )
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*because its timeout of 6 s is too short for repetitions"])
