@@ -257,6 +257,9 @@ class Judge:
                 outcome.notes.append("the test ended the tracing of memory")
             elif test.wish.allowance is not None:
                 self._judge_by_wish(test, test.wish.allowance)
+            elif self.settings.all and not test.wish.rounds:
+                outcome.verdict = "not judged"
+                outcome.notes.append("it asks to be left alone (rounds=0)")
             elif self.settings.all:
                 self._screen(test)
             self._hold_to_limit(test)

@@ -24,6 +24,7 @@ class Wish:
     allowance: Allowance | None
     """What each run may leave behind; None: it does not ask to be judged."""
     rounds: int
+    """By how many runs; 0: it asks to be left alone."""
     limit: int | None
     """Bytes that it may allocate at its peak."""
 
@@ -81,9 +82,9 @@ class Settings:
                 raise TypeError("memscope_leaks takes only arguments with names: max_objects=10")
             options = dict(mark.kwargs)
             rounds = options.pop("rounds", rounds)
-            if type(rounds) is not int or rounds < 1:
-                raise ValueError(f"rounds must be a number of 1 or more, not {rounds!r}")
-            allowance = self._allowance(options)
+            if type(rounds) is not int or rounds < 0:
+                raise ValueError(f"rounds must be a number of 0 or more, not {rounds!r}")
+            allowance = self._allowance(options) if rounds else None
         elif FIXTURE in getattr(item, "fixturenames", ()):
             allowance = self._allowance({})
         mark = item.get_closest_marker("memscope_limit")

@@ -383,7 +383,7 @@ def test_what_a_marker_allows(inner: Inner) -> None:
     [
         ("memscope_leaks(max_object=1)", "memscope_leaks has no argument 'max_object'; it has *"),
         ("memscope_leaks(5)", "memscope_leaks takes only arguments with names: max_objects=10"),
-        ("memscope_leaks(rounds=0)", "rounds must be a number of 1 or more, not 0"),
+        ("memscope_leaks(rounds=-1)", "rounds must be a number of 0 or more, not -1"),
         ("memscope_leaks(max_objects='2')", "max_objects must be a number of objects, not '2'"),
         ("memscope_leaks(max_bytes='2 QB')", "a size is a number and B, KB, *, not '2 QB'"),
         ("memscope_leaks(types=3)", "types are classes or their names, *"),
@@ -919,3 +919,24 @@ def test_tests_that_trace_themselves(inner: Inner) -> None:
     result.stdout.fnmatch_lines(
         ["    test_inner.py::test_memscope: the test ended the tracing of memory"]
     )
+
+
+def test_left_alone(inner: Inner) -> None:
+    """No rounds: it runs once, whatever it leaves."""
+    source = (
+        HEAD
+        + """
+RUNS = []
+
+@pytest.mark.memscope_leaks(rounds=0)
+def test_once():
+    leak()
+    RUNS.append(1)
+
+def test_counts_on_it():
+    assert len(RUNS) == 1
+"""
+    )
+    inner.judge(source).assert_outcomes(passed=2)
+    assert inner.verdicts["test_once"] == "not judged"
+    assert inner.tests["test_once"]["runs"] == 1
