@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from memscope._memscope import Graph, History, Join, Survivors
 
-Line = tuple[str, float, "int | None", "Mapping[str, tuple[int, int]]", "Mapping[str, int]"]
-"""Of a moment: label, seconds, RSS, (objects, bytes) by class, strays by class."""
+Line = tuple[str, float, "int | None", "Mapping[str, tuple[int, int]]", "Mapping[str, int]", int]
+"""Of a moment: label, seconds, RSS, (objects, bytes) by class, strays by class, bytes of memscope."""
 
 __all__ = ["aged", "analyse", "nearest_site"]
 
@@ -101,7 +101,7 @@ def analyse(
                 sum(size for _, size in totals.values()),
                 rss,
             )
-            for label, seconds, rss, totals, _ in lines
+            for label, seconds, rss, totals, *_ in lines
         ),
         types=tuple(grown[:MOST_TYPES]),
         memory=analysis.memory(),
@@ -250,7 +250,8 @@ class Analysis:
         self.join = join
         self.totals = [line[3] for line in lines]
         self.strays = [line[4] for line in lines]
-        self.resident = [line[2] for line in lines]
+        # Without memscope's own tables, which grow in the first rounds.
+        self.resident = [None if line[2] is None else line[2] - line[5] for line in lines]
         self.rounds = len(lines) - 1
         self.before, self.now, self.collects = before, now, collects
         self.sources = Sources()
@@ -761,7 +762,7 @@ class Analysis:
                 max(grown, 0),
                 per_round=tuple(steps),
                 holder="no Python object",
-                evidence=(f"resident memory rose to {size_text(sizes[-1])}",),
+                evidence=(f"resident memory rose by {size_text(sizes[-1] - sizes[0])}",),
             )
         ]
 

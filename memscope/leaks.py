@@ -311,7 +311,8 @@ class Watch:
             name = full_name(*types[number][:2])
             strays[name] = strays.get(name, 0) + 1
         seconds = time.monotonic() - self._began
-        line = marshal.dumps((label, seconds, resident_bytes(), totals, strays))
+        tables = _memscope.get_tracemalloc_memory()
+        line = marshal.dumps((label, seconds, resident_bytes(), totals, strays, tables))
         self._log = marshal.dumps([*self._labels(), line])
 
     # -- a context manager, and a decorator

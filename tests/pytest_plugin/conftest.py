@@ -11,24 +11,37 @@ import pytest
 class Inner:
     """The folder of an inner run, and what memscope found in the last one."""
 
-    def __init__(self, pytester: pytest.Pytester) -> None:
+    def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
         self.pytester = pytester
         self.folder = pytester.path
+        self._monkeypatch = monkeypatch
+        self.arguments: tuple[str, ...] = ()
+        self.alone()
+
+    def alone(self) -> None:
+        """No plugin but memscope: loading the others takes longer than the tests."""
+        self._monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        self.arguments = ("-p", "memscope")
+
+    def with_all_plugins(self) -> None:
+        """With all that are installed, as in most people's environments; in the written order."""
+        self._monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", raising=False)
+        self.arguments = ("-p", "no:randomly")
 
     def write(self, source: str, name: str = "test_inner.py") -> None:
         (self.folder / name).write_text(source, encoding="utf-8")
 
-    def run(self, *arguments: str, order: str = "no:randomly") -> pytest.RunResult:
+    def run(self, *arguments: str) -> pytest.RunResult:
         """Run pytest there, and keep what --memscope-json writes."""
         (self.folder / "found.json").unlink(missing_ok=True)
         return self.pytester.runpytest_subprocess(
-            *("-p", order, "--memscope-json=found.json", *arguments), timeout=250
+            *(*self.arguments, "--memscope-json=found.json", *arguments), timeout=250
         )
 
-    def judge(self, source: str, *arguments: str, order: str = "no:randomly") -> pytest.RunResult:
+    def judge(self, source: str, *arguments: str) -> pytest.RunResult:
         """Run the tests of *source*, all of them judged."""
         self.write(source)
-        return self.run("--memscope", *arguments, order=order)
+        return self.run("--memscope", *arguments)
 
     @property
     def data(self) -> dict[str, Any]:
@@ -53,4 +66,4 @@ def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Inner:
     for name in ("GITHUB_ACTIONS", "PYTHONTRACEMALLOC", "PYTEST_PLUGINS", "CI", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "80")
-    return Inner(pytester)
+    return Inner(pytester, monkeypatch)

@@ -757,6 +757,7 @@ def test_repetitions_end_when_many_tests_leak(inner: Inner) -> None:
 
 def test_repetitions_do_not_run_into_a_timeout(inner: Inner) -> None:
     pytest.importorskip("pytest_timeout")
+    inner.with_all_plugins()
     result = inner.judge(
         code(
             """

@@ -240,6 +240,7 @@ def test_github_annotations(inner: Inner, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_plugin_can_be_switched_off(inner: Inner) -> None:
     inner.write(LEAK)
+    inner.with_all_plugins()
     result = inner.pytester.runpytest_subprocess("-p", "no:memscope", "-p", "no:randomly")
     result.assert_outcomes(passed=2)
     result.stdout.no_fnmatch_line("*memscope)*")
@@ -260,6 +261,7 @@ def test_a_run_that_does_not_ask_pays_nothing(inner: Inner) -> None:
             """
         )
     )
+    inner.with_all_plugins()
     result = inner.pytester.runpytest_subprocess("-p", "no:randomly")
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("*memscope)*")
@@ -284,7 +286,7 @@ def test_strict_markers_and_config(inner: Inner) -> None:
         )
     )
     inner.run("--strict-markers", "--strict-config").assert_outcomes(passed=1)
-    result = inner.pytester.runpytest_subprocess("--markers")
+    result = inner.pytester.runpytest_subprocess(*inner.arguments, "--markers")
     result.stdout.fnmatch_lines(
         ["@pytest.mark.memscope_leaks(max_objects=None, *", "@pytest.mark.memscope_limit(size): *"]
     )

@@ -31,6 +31,11 @@ def needs(module: str) -> None:
         pytest.skip(f"{module} is not installed")
 
 
+@pytest.fixture(autouse=True)
+def beside_all_others(inner: Inner) -> None:
+    inner.with_all_plugins()
+
+
 def test_xdist(inner: Inner) -> None:
     """What workers find is merged in the controller."""
     needs("xdist")
@@ -419,6 +424,7 @@ def test_anyio(inner: Inner) -> None:
 
 def test_randomly(inner: Inner) -> None:
     needs("pytest_randomly")
+    inner.arguments = ()
     result = inner.judge(
         code(
             """
@@ -431,7 +437,6 @@ def test_randomly(inner: Inner) -> None:
                     leak()
             """
         ),
-        order="no:nothing",
     )
     result.assert_outcomes(passed=5, failed=1)
     assert inner.verdicts["test_it[3]"] == "leaks"
