@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from memscope._memscope import Graph, History, Join, Survivors
 
 Line = tuple[str, float, "int | None", "Mapping[str, tuple[int, int]]", "Mapping[str, int]", int]
-"""Of a moment: label, seconds, RSS, (objects, bytes) by class, strays by class, bytes of memscope."""
+"""Of a moment: label, seconds, RSS, (objects, bytes) by class, strays by class, own bytes."""
 
 __all__ = ["aged", "analyse", "nearest_site"]
 

@@ -48,7 +48,7 @@ LABELS = (
 
 PLACES = (
     (re.compile(r"module sys -> (path_importer_cache|_(?!_dict__)\w+)"), "modules being imported"),
-    (re.compile(r"-> _abc_(impl|data|cache|negative_cache)\b"), "caches of the class machinery"),
+    (re.compile(r"-> \.?_abc_(impl|data|cache|negative_cache)\b"), "caches of the class machinery"),
 )
 """Other places, by name."""
 

@@ -258,7 +258,8 @@ def test_hypothesis(inner: Inner) -> None:
                 def test_clean(self, data):
                     data.draw(st.integers())
             """
-        )
+        ),
+        "--memscope-slow=60",  # the first makes hypothesis's tables of characters
     )
     result.assert_outcomes(passed=2, failed=1)
     assert inner.verdicts == {
