@@ -37,8 +37,10 @@ export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:abort_on_error=1:
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export MEMSCOPE_TEST_TIMEOUT=600 MEMSCOPE_EXAMPLES=15
 
-# Hundreds of processes, a minute of start-up each; what they ask of the core, other tests do.
-heavy=(--ignore=tests/test_{corpus,recipes,cli_run}.py --ignore=tests/pytest_plugin)
+# Hundreds of processes, a minute of start-up each, or hundreds of walks; what they ask of the
+# core, other tests do.
+heavy=(--ignore=tests/test_{corpus,recipes,cli_run,leak_watch,testing}.py)
+heavy+=(--ignore=tests/pytest_plugin)
 
 printf '\n### PYTHONMALLOC=pymalloc\n'
 PYTHONMALLOC=pymalloc tools/again.sh .venv/bin/python -q -n "$(nproc)" -k "$left_out" \
