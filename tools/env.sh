@@ -138,8 +138,11 @@ fi
 "${pip[@]}" install "${groups[@]/#/--group=}"
 printf '%s\n' "$identity" >"$venv/.interpreter"
 build
-if ! "$venv/bin/python" -c 'import importlib.metadata as m; m.version("pymemscope")' 2>/dev/null; then
+# Anew when its metadata changed: commands and plugins are found there.
+metadata=$(cksum <pyproject.toml)
+if [ "$(cat "$venv/.metadata" 2>/dev/null)" != "$metadata" ]; then
     "${pip[@]}" install --no-deps --no-build-isolation -e .
+    printf '%s\n' "$metadata" >"$venv/.metadata"
 fi
 for group in "${groups[@]}"; do
     touch "$venv/.group-$group"
