@@ -453,6 +453,8 @@ class Analysis:
         frames = [self.graph.holder(node)[4] for node in way if node < self.graph.holders]
         if noise.of_runner(classes) or (frames and noise.runs_tests(frames[-1])):
             return "the test runner"
+        if main is not None and noise.finalizes_receivers(names.object(main.example)):
+            return "finalizers by which Django's signals know that a receiver is gone"
         if classes[-2:] == ["sqlite3.Connection", "list"]:
             return "cursors that a connection of sqlite3 knows, pruned every 200"
         weak = main is not None and main.full in ("weakref.ReferenceType", "weakref.KeyedRef")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ADDERS",
     "bound_of",
+    "finalizes_receivers",
     "handled_lines",
     "label_of",
     "last_name",
@@ -60,6 +61,8 @@ OF_RUNNERS = re.compile(
 
 RUNNER_FILES = re.compile(r"[/\\](_pytest|pluggy)[/\\]")
 """What the variables of their running functions hold, is theirs."""
+
+SIGNALS_OF_DJANGO = "django/dispatch/dispatcher.py"
 
 LIMIT_NAME = re.compile(
     r"_*((max(imum)?_?(size|len|length|entries|items|count|keys|elements|records|objects|num)?)"
@@ -103,6 +106,21 @@ def of_runner(classes: Sequence[str]) -> bool:
 def runs_tests(filename: str) -> bool:
     """Whether a running function of that file is a test runner's."""
     return RUNNER_FILES.search(filename) is not None
+
+
+def finalizes_receivers(info: Any) -> bool:
+    """Whether it is the entry of a weakref.finalize that a signal of Django made.
+
+    A signal makes one with each connect(), also of a receiver that it has already: the test
+    client connects its own with each request.  What is really connected is in its receivers.
+    """
+    entry = getattr(getattr(sys.modules.get("weakref"), "finalize", None), "_Info", None)
+    if entry is None or type(info) is not entry or type(info.func) is not types.MethodType:
+        return False
+    function = info.func.__func__
+    if type(function) is not types.FunctionType:
+        return False
+    return function.__code__.co_filename.replace("\\", "/").endswith(SIGNALS_OF_DJANGO)
 
 
 def bound_of(

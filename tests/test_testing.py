@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 import unittest
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import memscope
 from memscope.leak_report import Leak, LeakReport, Moment, Site
 from memscope.leaks import LeakError
 from memscope.testing import Allowance, assert_no_leaks
+from tests.conftest import RunPython
 
 
 class Session:
@@ -238,3 +241,46 @@ def test_allowance_of_classes() -> None:
     assert Allowance.of(types=dict).types == ("dict",)
     assert Allowance.of(types=[Session, "Other"]).types == (f"{__name__}.Session", "Other")
     assert Allowance.of(max_bytes="1 KiB").max_bytes == 1024
+
+
+def test_in_the_test_runner_of_django(run_python: RunPython, tmp_path: Path) -> None:
+    """A leak is the failure of its test, with the line and the holder."""
+    pytest.importorskip("django")
+    (tmp_path / "test_shop.py").write_text(
+        textwrap.dedent(
+            """
+            from django.test import SimpleTestCase
+            from memscope.testing import assert_no_leaks
+
+            class Session:
+                pass
+
+            KEPT = []
+
+            class Shop(SimpleTestCase):
+                def test_leak(self):
+                    assert_no_leaks(lambda: KEPT.append(Session()))
+
+                def test_clean(self):
+                    assert_no_leaks(lambda: self.client.get("/nowhere"))
+            """
+        )
+    )
+    program = f"""
+        import sys, types
+        sys.path.insert(0, {str(tmp_path)!r})
+        import django
+        from django.conf import settings
+        sys.modules["shop_urls"] = types.ModuleType("shop_urls")
+        sys.modules["shop_urls"].urlpatterns = []
+        settings.configure(ROOT_URLCONF="shop_urls", ALLOWED_HOSTS=["testserver"])
+        django.setup()
+        from django.test.runner import DiscoverRunner
+        failures = DiscoverRunner(top_level={str(tmp_path)!r}).run_tests([{str(tmp_path)!r}])
+        sys.exit(0 if failures == 1 else 3)
+        """
+    done = run_python(textwrap.dedent(program))
+    assert "FAIL: test_leak" in done.stderr
+    assert "FAIL: test_clean" not in done.stderr
+    assert "+1 Session in each of 5 runs" in done.stderr
+    assert "module test_shop -> KEPT" in done.stderr
