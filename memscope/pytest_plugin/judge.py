@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import gc
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from _pytest.outcomes import TEST_OUTCOME
@@ -32,7 +32,13 @@ from memscope.pytest_plugin.known import Known
 from memscope.pytest_plugin.limits import Peak, largest_at_peak
 from memscope.pytest_plugin.names import MemscopeWarning
 from memscope.pytest_plugin.outcome import Outcome
-from memscope.pytest_plugin.repeats import CannotRepeatError, Repeats, Unseen, tear_down_function
+from memscope.pytest_plugin.repeats import (
+    CannotRepeatError,
+    Repeats,
+    Unseen,
+    tear_down_function,
+    why_not_repeated,
+)
 from memscope.pytest_plugin.reports import fail_report, failure, file_name
 
 if TYPE_CHECKING:
@@ -51,9 +57,6 @@ FRAMES = 1
 NOISE = 512
 """Bytes that two runs may leave when all garbage is collected: pytest's directories for
 tmp_path, entries of its caches.  A test that asks to be judged is held to less."""
-
-OF_TIMEOUT = 0.5
-"""Share of a test's timeout that it and its repetitions may take."""
 
 
 class Test:
@@ -304,7 +307,7 @@ class Judge:
             test.outcome.notes.append(f"{self._leaking} tests leak already (--memscope-most)")
             return
         took = time.perf_counter() - test.began
-        why_not = _why_not_repeated(test.item, took, self.settings.slow)
+        why_not = why_not_repeated(test.item, took, self.settings.slow)
         if why_not:
             self._one_round(test, why_not, self.settings.default, False)
             return
@@ -482,34 +485,6 @@ def _is_idle_flaky(hook: Callable[..., object], item: pytest.Item) -> bool:
 def _all_garbage() -> None:
     if screening.collects():
         gc.collect()
-
-
-def _why_not_repeated(item: pytest.Item, took: float, slow: float) -> str:
-    if took > slow:
-        return f"it took {took:.1f} s"
-    timeout = _timeout(item)
-    if timeout and took > OF_TIMEOUT * timeout / 12:
-        return f"its timeout of {timeout:g} s is too short for repetitions"
-    return ""
-
-
-def _timeout(item: pytest.Item) -> float:
-    """Seconds that pytest-timeout gives it, for all its runs; 0: any number."""
-    mark = item.get_closest_marker("timeout")
-    value: Any = None
-    if mark is not None:
-        value = mark.args[0] if mark.args else mark.kwargs.get("timeout")
-    if value is None:
-        value = item.config.getoption("timeout", None)
-    if value is None and item.config.pluginmanager.has_plugin("timeout"):
-        try:
-            value = item.config.getini("timeout")
-        except (KeyError, ValueError):
-            value = None
-    try:
-        return float(value or 0)
-    except (TypeError, ValueError):
-        return 0.0
 
 
 def _save(report: LeakReport, folder: Path, nodeid: str) -> str:

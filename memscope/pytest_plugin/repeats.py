@@ -18,7 +18,7 @@ import pytest
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["CannotRepeatError", "Repeats", "Unseen", "tear_down_function"]
+__all__ = ["CannotRepeatError", "Repeats", "Unseen", "tear_down_function", "why_not_repeated"]
 
 
 class CannotRepeatError(Exception):
@@ -29,6 +29,39 @@ def tear_down_function(item: pytest.Item) -> None:
     """Tear down what is the test's alone.  Raises what its finalizers raise."""
     parent: Any = item.parent
     item.session._setupstate.teardown_exact(parent)
+
+
+OF_TIMEOUT = 0.5
+"""Share of a test's timeout that it and its repetitions may take."""
+
+
+def why_not_repeated(item: pytest.Item, took: float, slow: float) -> str:
+    """Why a test that took so many seconds is not to be run again; "" if it may be."""
+    if took > slow:
+        return f"it took {took:.1f} s"
+    timeout = _timeout(item)
+    if timeout and took > OF_TIMEOUT * timeout / 12:
+        return f"its timeout of {timeout:g} s is too short for repetitions"
+    return ""
+
+
+def _timeout(item: pytest.Item) -> float:
+    """Seconds that pytest-timeout gives it, for all its runs; 0: any number."""
+    mark = item.get_closest_marker("timeout")
+    value: Any = None
+    if mark is not None:
+        value = mark.args[0] if mark.args else mark.kwargs.get("timeout")
+    if value is None:
+        value = item.config.getoption("timeout", None)
+    if value is None and item.config.pluginmanager.has_plugin("timeout"):
+        try:
+            value = item.config.getini("timeout")
+        except (KeyError, ValueError):
+            value = None
+    try:
+        return float(value or 0)
+    except (TypeError, ValueError):
+        return 0.0
 
 
 class Repeats:

@@ -17,7 +17,16 @@ from typing import Any, NamedTuple
 from memscope import _memscope
 from memscope.leaks import WORKING_THRESHOLD
 
-__all__ = ["Floor", "Leftovers", "Scale", "leftovers", "pending_tasks", "settled", "young_garbage"]
+__all__ = [
+    "Floor",
+    "Leftovers",
+    "Scale",
+    "collects",
+    "leftovers",
+    "pending_tasks",
+    "settled",
+    "young_garbage",
+]
 
 FD_FOLDERS = ("/proc/self/fd", "/dev/fd")
 PATIENCE = 0.3

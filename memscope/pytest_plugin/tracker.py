@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 
 from memscope import _memscope
 from memscope.heap import take_heap_snapshot
-from memscope.leaks import diagnose, watch
+from memscope.leaks import watch
 from memscope.pytest_plugin.limits import Peak
 from memscope.report import size_text
-from memscope.testing import ROUNDS, Allowance, parse_size, raise_excess
+from memscope.testing import assert_no_leaks, parse_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
     from memscope.heap import HeapSnapshot
     from memscope.heap_rows import HeapDiff
-    from memscope.leak_report import LeakReport
     from memscope.leaks import Watch
 
 __all__ = ["Tracker"]
@@ -59,22 +58,7 @@ class Tracker:
         """``with memscope.watch() as watched:``; see memscope.watch."""
         return watch(title=title or self._title)
 
-    def assert_no_leaks(
-        self,
-        callable: Callable[[], object],  # noqa: A002 -- as memscope.diagnose has it
-        *,
-        rounds: int = ROUNDS,
-        warmup: int = 2,
-        max_objects: int | None = None,
-        max_bytes: int | str | None = None,
-        types: str | type | Iterable[str | type] = (),
-        ignore: str | Iterable[str] = (),
-    ) -> LeakReport:
-        """Run *callable* in rounds; see memscope.testing.assert_no_leaks."""
-        allowance = Allowance.of(max_objects, max_bytes, types, ignore)
-        report = diagnose(callable, rounds, warmup=warmup)
-        raise_excess(report, allowance)
-        return report
+    assert_no_leaks = staticmethod(assert_no_leaks)
 
     @contextmanager
     def limit(self, size: int | str) -> Iterator[None]:
