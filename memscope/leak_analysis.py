@@ -146,6 +146,17 @@ def nearest_site(places: Sequence[tuple[str, int, str]], sources: Sources) -> Si
     return Site(*next((one for one in written if sources.is_mine(one[0])), written[0]))
 
 
+class Origin(NamedTuple):
+    """Where objects were allocated."""
+
+    site: Site | None
+    traceback: tuple[Site, ...] = ()
+    """Of the most of those that the site allocated, newest first."""
+
+
+NOWHERE = Origin(None)
+
+
 class Found(NamedTuple):
     """A leak, and where it was seen."""
 
@@ -379,8 +390,8 @@ class Analysis:
         if label:
             return NotALeak(holder, label, main.count, pile.bytes)
         steps = [self._step(names, node) for node in holder_way]
-        site = self._site_of_pile(pile, main)
-        bound = self._bound(names, holder_way, steps, self._adders(site, steps))
+        origin = self._origin_of_pile(pile, main)
+        bound = self._bound(names, holder_way, steps, self._adders(origin.site, steps))
         if bound:
             return NotALeak(holder, f"bounded: {bound}", main.count, pile.bytes)
         if main.full == "builtins.function":
@@ -399,7 +410,8 @@ class Analysis:
             self._facts(),
         )
         verdict = judge(scene)
-        site = self._site_of_pile(pile, main) or self._site_by_code(steps, scene.names)
+        origin = self._origin_of_pile(pile, main)
+        site = origin.site or self._site_by_code(steps, scene.names)
         return Leak(
             verdict.kind,
             verdict.sentence,
@@ -416,6 +428,7 @@ class Analysis:
             names.type_name(holder_way[-1]) if holder_way and not verdict.holder else "",
             verdict.evidence,
             self._also(pile, main),
+            origin.traceback,
         )
 
     # -- parts of a leak
@@ -544,24 +557,29 @@ class Analysis:
         }
         return sites.pop() if len(sites) == 1 else None
 
-    def _site(self, main: Kindred) -> Site | None:
+    def _origin(self, main: Kindred) -> Origin:
         """The line that allocated most of them: of the program, if it took part."""
         if self.join is None:
-            return None
+            return NOWHERE
         sites: dict[Site, int] = {}
+        largest: dict[Site, tuple[int, int]] = {}
         for traceback, (count, example) in main.tracebacks.items():
             site = nearest_site(self.join.places(example), self.sources) if traceback else None
             if site is not None:
                 sites[site] = sites.get(site, 0) + count
-        return max(sites, key=lambda site: sites[site], default=None)
+                largest[site] = max(largest.get(site, (0, 0)), (count, example))
+        if not sites:
+            return NOWHERE
+        site = max(sites, key=lambda site: sites[site])
+        return Origin(site, tuple(Site(*place) for place in self.join.places(largest[site][1])))
 
-    def _site_of_pile(self, pile: Pile, main: Kindred) -> Site | None:
+    def _origin_of_pile(self, pile: Pile, main: Kindred) -> Origin:
         """The same; of objects that came from a free list, from where nobody knows, the line
         that allocated what is in them."""
         kinds = sorted(pile.kinds.values(), key=lambda kind: -kind.below)
         others = [kind for kind in kinds if kind is not main and 2 * kind.count >= main.count]
-        sites = (self._site(kind) for kind in (main, *others))
-        return next((site for site in sites if site is not None), None)
+        origins = (self._origin(kind) for kind in (main, *others))
+        return next((origin for origin in origins if origin.site is not None), NOWHERE)
 
     def _called_by(self, pile: Pile, main: Kindred) -> Kindred:
         """Of a library's wrapper functions, the program's objects that they call."""

@@ -95,6 +95,9 @@ class Leak:
     """What was seen that speaks for the verdict, a sentence each."""
     also: tuple[Grown, ...] = ()
     """What was added together with them, most bytes first."""
+    traceback: tuple[Site, ...] = ()
+    """The calls that led to the site, newest first, as many as were traced; () where nothing
+    was."""
 
     @property
     def headline(self) -> str:
@@ -118,6 +121,7 @@ class Leak:
             "path": None if self.path is None else self.path.to_dict(),
             "evidence": list(self.evidence),
             "also": [grown._asdict() for grown in self.also],
+            "traceback": [site._asdict() for site in self.traceback],
         }
 
 
@@ -366,6 +370,8 @@ def leak_of(data: Any) -> Leak:
         path=None if path is None else _path(path),
         evidence=_texts(data, "evidence"),
         also=tuple(_records(Grown, data, "also")),
+        # Reports of before it was added do not have it.
+        traceback=tuple(_records(Site, data, "traceback")) if "traceback" in data else (),
     )
 
 

@@ -135,6 +135,24 @@ get_traced_memory(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     return Py_BuildValue("KK", now, peak);
 }
 
+PyDoc_STRVAR(get_traced_blocks_doc,
+"get_traced_blocks($module, /)\n"
+"--\n"
+"\n"
+"Number of traced blocks that are live; 0 if tracing is off.");
+
+static PyObject *
+get_traced_blocks(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    if (tracer_check() < 0) {
+        return PyErr_NoMemory();
+    }
+    int biased = tracer_lock();
+    unsigned long long count = tracer_is_on() ? traces_count(&tracer.traces) : 0;
+    tracer_unlock(biased);
+    return PyLong_FromUnsignedLongLong(count);
+}
+
 PyDoc_STRVAR(reset_peak_doc,
 "reset_peak($module, /)\n"
 "--\n"
@@ -400,6 +418,7 @@ PyMethodDef tracing_methods[] = {
     {"clear_traces", clear_traces, METH_NOARGS, clear_traces_doc},
     {"get_traceback_limit", get_traceback_limit, METH_NOARGS, get_traceback_limit_doc},
     {"get_traced_memory", get_traced_memory, METH_NOARGS, get_traced_memory_doc},
+    {"get_traced_blocks", get_traced_blocks, METH_NOARGS, get_traced_blocks_doc},
     {"reset_peak", reset_peak, METH_NOARGS, reset_peak_doc},
     {"get_tracemalloc_memory", get_tracemalloc_memory, METH_NOARGS, get_tracemalloc_memory_doc},
     {"get_object_traceback", get_object_traceback, METH_O, get_object_traceback_doc},

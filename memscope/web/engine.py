@@ -1,0 +1,310 @@
+"""One middleware's engine: what the adapters talk to.
+
+    engine = Engine.of(options, debug=..., spelled=...)     None when it is not enabled
+    visit = engine.begin(path, query, source)               None when the path is excluded
+    ... the application answers ...
+    engine.finish(visit, method=..., route=..., status=..., view=...)
+
+An error of ours never reaches the application: it is logged once, and the engine is off.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from memscope import _memscope
+from memscope.report import size_text
+from memscope.web.investigation import Investigation
+from memscope.web.recorder import Record, Recorder, Visit
+from memscope.web.routes import NO_ROUTE, Routes, endpoint_of, template
+from memscope.web.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Self
+
+    from memscope.leak_report import LeakReport
+    from memscope.web.dashboard import Dashboard
+    from memscope.web.http import Answer, Call
+    from memscope.web.shelf import Shelf
+    from memscope.web.timeline import Timeline
+
+__all__ = ["Engine", "engines"]
+
+requests_log = logging.getLogger("memscope.requests")
+log = logging.getLogger("memscope.web")
+
+MOST_RECENT = 50
+PAUSE = 60.0
+"""Seconds between two leak reports that are begun by themselves."""
+
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def engines() -> list[Engine]:
+    """Those of this process."""
+    return list(_engines)
+
+
+class Engine:
+    """See the top of the file.  Any thread may call it."""
+
+    def __init__(self, settings: Settings, server: str) -> None:
+        """*server*: the kind of application, for the pages: "Django", "WSGI"."""
+        self.settings = settings
+        self.server = server
+        self.is_off = False
+        self.started = time.time()
+        self.pid = os.getpid()
+        self.routes = Routes(settings.max_routes, settings.max_records)
+        self.recorder = Recorder(
+            self.routes,
+            every=settings.every,
+            warmup=settings.warmup,
+            on_record=self._recorded,
+        )
+        self.investigation = Investigation(self.routes, settings.nframe)
+        self.recent: deque[Record] = deque(maxlen=MOST_RECENT)
+        """What was measured last."""
+        self.seconds = 0.0
+        """That our own work took, leak reports included."""
+        self._reported = -PAUSE
+        self.notes: tuple[str, ...] = ()
+        """What somebody who looks at the figures should know."""
+        self.timeline: Timeline | None = None
+        self.shelf: Shelf | None = None
+        self.dashboard: Dashboard | None = None
+        if settings.dashboard:
+            from memscope.web.dashboard import Dashboard
+            from memscope.web.timeline import Timeline
+
+            self.timeline = Timeline()
+            self.dashboard = Dashboard(self)
+        if settings.dashboard or settings.slow_threshold is not None:
+            from memscope.web.shelf import Shelf
+
+            self.shelf = Shelf()
+        if not _memscope.is_tracing():
+            # As a Watch does: free lists would give blocks to new owners unseen.
+            _memscope.start(settings.nframe, reuse=sys.version_info >= (3, 13))
+        _engines.add(self)
+        if hasattr(os, "register_at_fork"):
+            self_or_none = weakref.ref(self)
+            os.register_at_fork(after_in_child=lambda: _forked(self_or_none()))
+
+    @classmethod
+    def of(
+        cls,
+        options: Mapping[str, Any],
+        *,
+        server: str,
+        debug: bool = False,
+        spelled: Callable[[str], str] = str,
+    ) -> Self | None:
+        """An engine as *options* say; None if it is not enabled.  Raises SettingsError."""
+        settings = Settings.of(options, debug=debug, spelled=spelled)
+        return cls(settings, server) if settings.enabled else None
+
+    # -- requests
+
+    def begin(
+        self, path: str, query: str, source: Any, call: Callable[[], Call] | None = None
+    ) -> Visit | None:
+        """A request begins; None if it is none of our business.
+
+        *source*: the framework's request, for the sampler.  *call*: makes what the access
+        check asks for, for the trigger parameter.
+        """
+        if self.is_off:
+            return None
+        try:
+            settings = self.settings
+            if self.serves(path) or any(one.search(path) for one in settings.exclude_paths):
+                self.recorder.settle()
+                return None
+            if settings.sampler is not None:
+                sampled = bool(settings.sampler(source))
+            else:
+                sampled = self.recorder.next_is_sampled()
+            triggered = (
+                settings.trigger_param is not None
+                and call is not None
+                and self._triggered(query, call)
+            )
+            visit = self.recorder.begin(sampled or triggered)
+            visit.keeps_snapshot = triggered
+            return visit
+        except Exception:
+            self._broken("at the beginning of a request")
+            return None
+
+    def finish(
+        self,
+        visit: Visit | None,
+        *,
+        method: str,
+        path: str,
+        route: str | None,
+        status: int | None,
+        view: Any = None,
+        source: Any = None,
+    ) -> None:
+        """A request is over: its body is sent, its background work done.
+
+        *route*: the framework's template; None: there was none, and the path is used;
+        "": no route matched.  *status*: None if the application raised.  *view*: the function
+        or class that answered.  Does nothing if it was called before.
+        """
+        if visit is None or visit.is_over:
+            return
+        try:
+            settings = self.settings
+            if settings.group_by is not None:
+                name = str(settings.group_by(source))
+            elif route is None:
+                name = NO_ROUTE if status == 404 else template(path)
+            else:
+                name = route or NO_ROUTE
+            done = self.recorder.finish(
+                visit,
+                method,
+                name,
+                failed=status is None or status >= 500,
+                endpoint=endpoint_of(view) if view is not None else None,
+            )
+            if done is None:
+                return
+            which, seconds, idle = done
+            self.investigation.count(which.name)
+            if visit.sampled or self.investigation.state == "running":
+                began = time.perf_counter()
+                self._kept(visit, which.name, seconds)
+                self.work(idle)
+                self.seconds += time.perf_counter() - began
+        except Exception:
+            self._broken("at the end of a request")
+
+    def response_headers(self, visit: Visit | None) -> list[tuple[str, str]]:
+        """What to add to a response that begins now."""
+        if visit is None or not self.settings.header or not visit.sampled:
+            return []
+        retained = self.recorder.retained_so_far(visit)
+        if retained is None:
+            return []
+        return [
+            ("Server-Timing", f'memscope;desc="{size_text(retained, sign=True)}"'),
+            ("X-Memscope-Retained", str(retained)),
+        ]
+
+    # -- our own pages
+
+    def serves(self, path: str) -> bool:
+        """Whether *path* is one of our pages."""
+        mount = self.settings.mount
+        return (
+            self.dashboard is not None
+            and path.startswith(mount)
+            and (len(path) == len(mount) or path[len(mount)] == "/")
+        )
+
+    def answer(self, call: Call) -> Answer:
+        """Answer a request to one of our pages; only where serves() is true."""
+        assert self.dashboard is not None
+        return self.dashboard.answer(call)
+
+    # -- what is done between requests
+
+    def work(self, idle: bool) -> None:
+        """Do what is due: a checkpoint of a leak report, a point of the timeline."""
+        report = self.investigation.tick(idle)
+        if report is not None:
+            self.tell(report)
+        if idle and self.timeline is not None:
+            self.timeline.tick()
+
+    def tell(self, report: LeakReport) -> None:
+        """Log what a leak report says, and give it to who wants it."""
+        for leak, known in zip(report.leaks, self.investigation.attributions, strict=True):
+            where = f"{known.routes[0]}: " if len(known.routes) == 1 else ""
+            requests_log.warning("%s%s", where, leak.headline)
+        if self.settings.on_report is not None:
+            self._call_back({"kind": "leaks", **report.to_dict()})
+
+    def _recorded(self, record: Record) -> None:
+        """A request, or some at once, were measured."""
+        self.recent.append(record)
+        settings = self.settings
+        retained = record.retained
+        if retained is not None and settings.log_threshold is not None:
+            if retained >= settings.log_threshold * record.requests:
+                requests_log.warning(
+                    "%s retains %s after %.3f s",
+                    record.route, size_text(retained), record.seconds,
+                )  # fmt: skip
+        if settings.on_report is not None:
+            self._call_back({"kind": "request", **record._asdict()})
+        if retained is not None and settings.report_threshold is not None:
+            self._consider(record.route, settings.report_threshold)
+
+    def _consider(self, name: str, threshold: int) -> None:
+        """Begin a leak report if a route has grown enough for one."""
+        route = self.routes.get(name)
+        now = time.monotonic()
+        if route is None or route.bytes < threshold or route.bytes < 2 * route.reported_at:
+            return
+        if now - self._reported < PAUSE or self.investigation.state == "running":
+            return
+        if route.trend().verdict != "growing":
+            return
+        self._reported = now
+        route.reported_at = route.bytes
+        refusal = self.investigation.refusal()
+        if refusal:
+            self.notes = (refusal,)
+            return
+        self.investigation.begin(f"{name} keeps growing", name)
+
+    def _kept(self, visit: Visit, route: str, seconds: float) -> None:
+        slow = self.settings.slow_threshold
+        if self.shelf is None or not visit.sampled:
+            return
+        if visit.keeps_snapshot:
+            self.shelf.take(f"asked for with {route}")
+        elif slow is not None and seconds >= slow:
+            self.shelf.take(f"{route}, which took {seconds:.2f} s", automatic=True)
+
+    def _triggered(self, query: str, call: Callable[[], Call]) -> bool:
+        from urllib.parse import parse_qs
+
+        name = self.settings.trigger_param
+        if not name or name not in query or name not in parse_qs(query, keep_blank_values=True):
+            return False
+        return self.dashboard is not None and self.dashboard.access.allows(call())
+
+    def _call_back(self, data: dict[str, Any]) -> None:
+        callback = self.settings.on_report
+        assert callback is not None
+        try:
+            callback(data)
+        except Exception:
+            if "on_report failed" not in self.notes:
+                self.notes = (*self.notes, "on_report failed")
+                log.exception("memscope: on_report failed; told once")
+
+    def _broken(self, when: str) -> None:
+        self.is_off = True
+        log.exception("memscope failed %s and is off until the process restarts", when)
+
+
+def _forked(engine: Engine | None) -> None:
+    if engine is not None:
+        engine.pid = os.getpid()
+        engine.started = time.time()
+        engine.recorder.forked()
+        engine.investigation.forked()

@@ -1,0 +1,277 @@
+"""From requests in flight to what each route retains.
+
+What a request leaves behind is what is traced and live after it and was not before.  That is
+one number for the process, so it says something of a request only while nothing else runs.
+So spans are measured: from the first request in flight until there is none.
+
+* A span of one request is that request's.
+* A span of several, all of one route, is that route's, in equal parts.
+* A span of several routes is nobody's; it is counted as shared, and its bytes are told as
+  what cannot be told apart.
+
+When a request is over its server still holds the request, and lets go of it soon after.  So
+the end is read twice: at once, and when the next request begins, where everything stands as
+it did at the beginning of this one.  The smaller number counts: what grew in between, with
+nothing in flight, is not the request's.
+
+The young garbage is collected before the first reading, so that a cycle that a request
+makes is not taken for something it keeps.  A request that is not measured pays for a lock
+and a counter.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from memscope import _memscope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from memscope.web.routes import Endpoint, Route, Routes
+
+__all__ = ["Record", "Recorder", "Visit"]
+
+MOST_ROUTES_OF_SPAN = 32
+"""Routes of one span that are remembered; it is shared long before."""
+
+YOUNG = 1
+
+
+class Visit:
+    """One request in flight."""
+
+    __slots__ = ("_lost", "began", "is_over", "keeps_snapshot", "sampled", "span")
+
+    def __init__(self, span: Span, sampled: bool, lost: deque[Span]) -> None:
+        self.span = span
+        self.sampled = sampled
+        self.keeps_snapshot = False
+        self.is_over = False
+        self._lost = lost
+        self.began = time.perf_counter()
+
+    def __del__(self) -> None:
+        # A server that never closes what it was given.  This may run inside a collection that
+        # began under the recorder's lock, so nothing is done but noted.
+        if not self.is_over:
+            self._lost.append(self.span)
+
+
+class Span:
+    """From the first request in flight until there is none."""
+
+    __slots__ = ("blocks", "bytes", "count", "is_measured", "routes")
+
+    def __init__(self, is_measured: bool) -> None:
+        self.is_measured = is_measured
+        self.count = 0
+        """Requests of it."""
+        self.routes: dict[Route, list[float]] = {}
+        """Of those that are over: when each began and how many seconds it took."""
+        self.bytes = self.blocks = 0
+
+
+class Record(NamedTuple):
+    """What is known of a request when it has been measured."""
+
+    route: str
+    retained: int | None
+    """Bytes; None: it was in flight together with others."""
+    blocks: int | None
+    seconds: float
+    """The mean, of several that were measured together."""
+    requests: int
+    """Measured together; of one route, unless *retained* is None."""
+
+
+class Recorder:
+    """Counts requests, and measures spans.  Any thread may call it."""
+
+    def __init__(
+        self,
+        routes: Routes,
+        *,
+        every: int = 1,
+        warmup: int = 0,
+        on_record: Callable[[Record], None] | None = None,
+    ) -> None:
+        self.routes = routes
+        self._every = every
+        self._warmup = warmup
+        self._on_record = on_record
+        self._lost: deque[Span] = deque()
+        self.begun = 0
+        """Requests that began."""
+        self.mixed_requests = 0
+        """Of spans of several routes."""
+        self.mixed_bytes = 0
+        """Retained by those."""
+        self.forked()
+
+    def forked(self) -> None:
+        """This is another process: what is in flight in the parent is not in flight here."""
+        self._lock = threading.Lock()
+        self._active = 0
+        self._span: Span | None = None
+        self._pending: tuple[Span, int, int] | None = None
+        self._since = 0.0
+
+    @property
+    def in_flight(self) -> int:
+        return self._active
+
+    @property
+    def busy_seconds(self) -> float:
+        """For how long there has been a request in flight; 0 if there is none."""
+        return time.perf_counter() - self._since if self._active else 0.0
+
+    def next_is_sampled(self) -> bool:
+        """Whether the turn has come to measure a request."""
+        return self.begun % self._every == 0
+
+    def begin(self, sampled: bool) -> Visit:
+        """A request begins."""
+        readings = None
+        if sampled or self._pending is not None:
+            readings = _readings()
+        settled = None
+        with self._lock:
+            self.begun += 1
+            if self._lost:
+                self._count_lost()
+            span = self._span
+            if span is None:
+                span = self._span = Span(sampled and readings is not None)
+                self._since = time.perf_counter()
+                if readings is not None:
+                    settled, self._pending = self._pending, None
+                    span.bytes, span.blocks = readings
+            self._active += 1
+            span.count += 1
+        if settled is not None and readings is not None:
+            self._settle(settled, readings)
+        return Visit(span, sampled, self._lost)
+
+    def settle(self) -> None:
+        """Attribute what the last span retained, without waiting for the next request."""
+        readings = _readings()
+        with self._lock:
+            if self._active:
+                return
+            settled, self._pending = self._pending, None
+        if settled is not None and readings is not None:
+            self._settle(settled, readings)
+
+    def finish(
+        self, visit: Visit, method: str, name: str, *, failed: bool, endpoint: Endpoint | None
+    ) -> tuple[Route, float, bool] | None:
+        """A request is over.  Its route, how many seconds it took, and whether none is in
+        flight now; None if it was over before."""
+        span = visit.span
+        seconds = time.perf_counter() - visit.began
+        with self._lock:
+            if visit.is_over:
+                return None
+            visit.is_over = True
+            if span is not self._span:
+                return None  # began before a fork
+            route = self.routes.seen(method, name)
+            if endpoint is not None:
+                route.endpoint = endpoint
+            route.errors += failed
+            route.seconds += seconds
+            route.longest = max(route.longest, seconds)
+            if route in span.routes or len(span.routes) < MOST_ROUTES_OF_SPAN:
+                span.routes.setdefault(route, []).append(seconds)
+            self._active -= 1
+            idle = self._active == 0
+            if idle:
+                self._span = None
+        if idle and span.is_measured:
+            if gc.isenabled():
+                gc.collect(YOUNG)
+            readings = _readings()
+            with self._lock:
+                # Unless another began meanwhile, which this number would count in.
+                if self._span is None and readings is not None:
+                    self._pending = (span, *readings)
+                else:
+                    self._share(span)
+        elif not span.is_measured and visit.sampled:
+            with self._lock:
+                route.shared += 1
+        return route, seconds, idle
+
+    def retained_so_far(self, visit: Visit) -> int | None:
+        """Bytes that are live now and were not when the request began; None if others were in
+        flight meanwhile."""
+        readings = _readings()
+        if readings is None or not visit.span.is_measured or visit.span.count > 1:
+            return None
+        return readings[0] - visit.span.bytes
+
+    def reset(self) -> None:
+        """Forget all routes."""
+        with self._lock:
+            self._pending = None
+            self.routes.clear()
+            self.mixed_requests = self.mixed_bytes = 0
+            if self._span is not None:
+                self._span.is_measured = False
+
+    # -- under the lock
+
+    def _count_lost(self) -> None:
+        """Requests that were dropped without an end are over."""
+        while self._lost:
+            if self._lost.popleft() is self._span and self._active:
+                self._active -= 1
+                if not self._active:
+                    self._span = None
+
+    def _share(self, span: Span) -> None:
+        for route, each in span.routes.items():
+            route.shared += len(each)
+        self.mixed_requests += span.count
+
+    # -- measured
+
+    def _settle(self, pending: tuple[Span, int, int], now: tuple[int, int]) -> None:
+        span, *then = pending
+        size = min(then[0], now[0]) - span.bytes
+        blocks = min(then[1], now[1]) - span.blocks
+        count = span.count
+        seconds = sum(map(sum, span.routes.values())) / max(count, 1)
+        if len(span.routes) != 1 or len(*span.routes.values()) != count:
+            with self._lock:
+                self._share(span)
+                self.mixed_bytes += size
+            record = Record("", None, None, seconds, count)
+        else:
+            (route,) = span.routes
+            with self._lock:
+                self._attribute(route, size, blocks, count)
+            record = Record(route.name, size, blocks, seconds, count)
+        if self._on_record is not None:
+            self._on_record(record)
+
+    def _attribute(self, route: Route, size: int, blocks: int, count: int) -> None:
+        if route.requests - count < self._warmup:
+            return
+        route.measured += count
+        route.bytes += size
+        route.blocks += blocks
+        for number in range(count):
+            route.retained.append(size * (number + 1) // count - size * number // count)
+
+
+def _readings() -> tuple[int, int] | None:
+    """Bytes and blocks that are traced and live; None if nothing is traced."""
+    if not _memscope.is_tracing():
+        return None
+    return _memscope.get_traced_memory()[0], _memscope.get_traced_blocks()

@@ -1,0 +1,204 @@
+"""The routes of a service: what each retained, and which code answers it.
+
+A route is a method and a template, "GET /users/<int:id>".  Frameworks tell the template;
+of a plain WSGI or ASGI application the path is taken, with what looks like an identifier
+replaced, and however many there are, they are bounded.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import time
+import types
+from array import array
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from memscope.web.trend import Trend, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from memscope.leak_report import Site
+
+__all__ = ["NO_ROUTE", "OTHERS", "Endpoint", "Ring", "Route", "Routes", "endpoint_of", "template"]
+
+NO_ROUTE = "(no route)"
+"""Stands for the template of requests that no route matched."""
+
+OTHERS = "(other routes)"
+"""Stands for the routes that came when there were too many."""
+
+METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT".split())
+MOST_NAME = 200
+IDENTIFIER = re.compile(r"\d+|[0-9a-fA-F-]{16,}|[^/]{40,}|[^/]*\d{3,}[^/]*|[^/]*[%@=][^/]*")
+MOST_SEGMENTS = 8
+
+
+def template(path: str) -> str:
+    """A name for all paths that differ in what looks like an identifier only."""
+    segments = path[:2000].split("/")
+    named = ["{}" if IDENTIFIER.fullmatch(segment) else segment for segment in segments]
+    if len(named) > MOST_SEGMENTS:
+        named = [*named[:MOST_SEGMENTS], "..."]
+    return "/".join(named) or "/"
+
+
+class Endpoint(NamedTuple):
+    """The function or class that answers a route."""
+
+    filename: str
+    lineno: int
+    qualname: str
+    is_class: bool
+
+    def covers(self, site: Site) -> bool:
+        """Whether a frame of a traceback is its, or of a function inside it."""
+        if site.filename != self.filename:
+            return False
+        return site.function == self.qualname or site.function.startswith(
+            f"{self.qualname}." if self.is_class else f"{self.qualname}.<locals>."
+        )
+
+
+def endpoint_of(view: Any) -> Endpoint | None:
+    """Where the code of *view* is: a function, a method, a class, a decorated one.
+
+    Reads only attributes that functions and types have by themselves, so nothing of the
+    program runs.
+    """
+    for _ in range(20):  # a chain of decorators may be a ring
+        if isinstance(view, functools.partial):
+            view = view.func
+        elif isinstance(view, types.MethodType):
+            view = view.__func__
+        elif isinstance(view, types.FunctionType):
+            inner = vars(view).get("view_class") or vars(view).get("__wrapped__")
+            if inner is None:
+                code = view.__code__
+                return Endpoint(code.co_filename, code.co_firstlineno, code.co_qualname, False)
+            view = inner
+        elif isinstance(view, type):
+            codes = [one.__code__ for one in vars(view).values() if type(one) is types.FunctionType]
+            if not codes:
+                return None
+            first = min(codes, key=lambda code: code.co_firstlineno)
+            return Endpoint(first.co_filename, first.co_firstlineno, view.__qualname__, True)
+        else:
+            call = vars(type(view)).get("__call__")
+            if type(call) is not types.FunctionType:
+                return None
+            view = call
+    return None
+
+
+class Ring:
+    """The last so many numbers, in a block of memory that never grows."""
+
+    __slots__ = ("_next", "_values", "count")
+
+    def __init__(self, size: int) -> None:
+        self._values = array("q", bytes(8 * size))
+        self._next = 0
+        self.count = 0
+
+    def append(self, value: int) -> None:
+        self._values[self._next] = value
+        self._next = (self._next + 1) % len(self._values)
+        self.count = min(self.count + 1, len(self._values))
+
+    def clear(self) -> None:
+        self._next = self.count = 0
+
+    def __iter__(self) -> Iterator[int]:
+        values, size = self._values, len(self._values)
+        first = (self._next - self.count) % size
+        return (values[(first + at) % size] for at in range(self.count))
+
+
+class Route:
+    """One route, and what its requests left behind.  Changed under the recorder's lock."""
+
+    __slots__ = (
+        "blocks", "bytes", "endpoint", "errors", "last_seen", "leaks", "longest",
+        "measured", "name", "reported_at", "requests", "retained", "seconds", "shared",
+    )  # fmt: skip
+
+    def __init__(self, name: str, records: int) -> None:
+        self.name = name
+        self.endpoint: Endpoint | None = None
+        self.requests = 0
+        """All of them."""
+        self.measured = 0
+        """Of which it is known what they retained."""
+        self.shared = 0
+        """That were in flight together with those of other routes."""
+        self.errors = 0
+        """Answered with 500 or more, or not at all."""
+        self.seconds = 0.0
+        self.longest = 0.0
+        self.bytes = 0
+        """Retained by those that were measured, warm-up left out."""
+        self.blocks = 0
+        self.retained = Ring(records)
+        """Bytes that each retained."""
+        self.last_seen = 0.0
+        """Of time.time()."""
+        self.leaks: tuple[tuple[int, str], ...] = ()
+        """Of the last leak report: the number of the leak, and why it is this route's."""
+        self.reported_at = 0
+        """Bytes it had retained when a report was last made because of it."""
+
+    def trend(self) -> Trend:
+        return judge(list(self.retained))
+
+
+class Routes:
+    """All routes that were seen."""
+
+    def __init__(self, most: int, records: int) -> None:
+        self._most = most
+        self._records = records
+        self._routes: dict[str, Route] = {}
+        self.dropped = 0
+        """Requests of routes that are not told apart."""
+
+    def __len__(self) -> int:
+        return len(self._routes)
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter(tuple(self._routes.values()))
+
+    def get(self, name: str) -> Route | None:
+        return self._routes.get(name)
+
+    def seen(self, method: str, name: str) -> Route:
+        """The route of a request, which is counted."""
+        method = method if method in METHODS else "OTHER"
+        key = f"{method} {name}"[:MOST_NAME]
+        route = self._routes.get(key)
+        if route is None:
+            if len(self._routes) >= self._most:
+                self.dropped += 1
+                key = OTHERS
+                route = self._routes.get(key)
+            if route is None:
+                route = self._routes[key] = Route(key, self._records)
+        route.requests += 1
+        route.last_seen = time.time()
+        return route
+
+    def clear(self) -> None:
+        self._routes.clear()
+        self.dropped = 0
+
+    def covering(self, traceback: Iterable[Site]) -> tuple[Route, ...]:
+        """The routes whose code a traceback, newest first, went through."""
+        routes = [route for route in self if route.endpoint is not None]
+        for site in traceback:
+            found = tuple(
+                route for route in routes if route.endpoint and route.endpoint.covers(site)
+            )
+            if found:
+                return found
+        return ()
