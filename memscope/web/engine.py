@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import time
 import weakref
@@ -22,7 +23,7 @@ from memscope import _memscope
 from memscope.report import size_text
 from memscope.web.investigation import Investigation
 from memscope.web.recorder import Record, Recorder, Visit
-from memscope.web.routes import NO_ROUTE, Routes, endpoint_of, template
+from memscope.web.routes import NO_ROUTE, Routes, template
 from memscope.web.settings import Settings
 
 if TYPE_CHECKING:
@@ -70,6 +71,12 @@ class Engine:
             on_record=self._recorded,
         )
         self.investigation = Investigation(self.routes, settings.nframe)
+        # What every request needs, at hand.
+        self._own = re.compile(re.escape(settings.mount) + "(/|$)") if settings.dashboard else None
+        self._excluded = _joined((*settings.exclude_paths, *([self._own] if self._own else ())))
+        self._sampler = settings.sampler
+        self._group_by = settings.group_by
+        self._trigger = settings.trigger_param
         self.recent: deque[Record] = deque(maxlen=MOST_RECENT)
         """What was measured last."""
         self.seconds = 0.0
@@ -124,21 +131,18 @@ class Engine:
         if self.is_off:
             return None
         try:
-            settings = self.settings
-            if self.serves(path) or any(one.search(path) for one in settings.exclude_paths):
-                self.recorder.settle()
-                return None
-            if settings.sampler is not None:
-                sampled = bool(settings.sampler(source))
+            for pattern in self._excluded:
+                if pattern.search(path):
+                    self.recorder.settle()
+                    return None
+            if self._sampler is not None:
+                sampled = bool(self._sampler(source))
             else:
                 sampled = self.recorder.next_is_sampled()
-            triggered = (
-                settings.trigger_param is not None
-                and call is not None
-                and self._triggered(query, call)
-            )
-            visit = self.recorder.begin(sampled or triggered)
-            visit.keeps_snapshot = triggered
+            if self._trigger is None or not self._triggered(query, call):
+                return self.recorder.begin(sampled)
+            visit = self.recorder.begin(True)
+            visit.keeps_snapshot = True
             return visit
         except Exception:
             self._broken("at the beginning of a request")
@@ -164,9 +168,8 @@ class Engine:
         if visit is None or visit.is_over:
             return
         try:
-            settings = self.settings
-            if settings.group_by is not None:
-                name = str(settings.group_by(source))
+            if self._group_by is not None:
+                name = str(self._group_by(source))
             elif route is None:
                 name = NO_ROUTE if status == 404 else template(path)
             else:
@@ -176,7 +179,7 @@ class Engine:
                 method,
                 name,
                 failed=status is None or status >= 500,
-                endpoint=endpoint_of(view) if view is not None else None,
+                view=view,
             )
             if done is None:
                 return
@@ -206,12 +209,7 @@ class Engine:
 
     def serves(self, path: str) -> bool:
         """Whether *path* is one of our pages."""
-        mount = self.settings.mount
-        return (
-            self.dashboard is not None
-            and path.startswith(mount)
-            and (len(path) == len(mount) or path[len(mount)] == "/")
-        )
+        return self._own is not None and self._own.match(path) is not None
 
     def answer(self, call: Call) -> Answer:
         """Answer a request to one of our pages; only where serves() is true."""
@@ -241,12 +239,11 @@ class Engine:
         self.recent.append(record)
         settings = self.settings
         retained = record.retained
-        if retained is not None and settings.log_threshold is not None:
-            if retained >= settings.log_threshold * record.requests:
-                requests_log.warning(
-                    "%s retains %s after %.3f s",
-                    record.route, size_text(retained), record.seconds,
-                )  # fmt: skip
+        least = settings.log_threshold
+        if retained is not None and least is not None and retained >= least * record.requests:
+            requests_log.warning(
+                "%s retains %s after %.3f s", record.route, size_text(retained), record.seconds
+            )
         if settings.on_report is not None:
             self._call_back({"kind": "request", **record._asdict()})
         if retained is not None and settings.report_threshold is not None:
@@ -279,13 +276,15 @@ class Engine:
         elif slow is not None and seconds >= slow:
             self.shelf.take(f"{route}, which took {seconds:.2f} s", automatic=True)
 
-    def _triggered(self, query: str, call: Callable[[], Call]) -> bool:
+    def _triggered(self, query: str, call: Callable[[], Call] | None) -> bool:
+        """Whether somebody who may asks for a snapshot of this request."""
+        if not self._trigger or self._trigger not in query or call is None:
+            return False
         from urllib.parse import parse_qs
 
-        name = self.settings.trigger_param
-        if not name or name not in query or name not in parse_qs(query, keep_blank_values=True):
+        if self.dashboard is None or self._trigger not in parse_qs(query, keep_blank_values=True):
             return False
-        return self.dashboard is not None and self.dashboard.access.allows(call())
+        return self.dashboard.access.allows(call())
 
     def _call_back(self, data: dict[str, Any]) -> None:
         callback = self.settings.on_report
@@ -300,6 +299,14 @@ class Engine:
     def _broken(self, when: str) -> None:
         self.is_off = True
         log.exception("memscope failed %s and is off until the process restarts", when)
+
+
+def _joined(patterns: tuple[re.Pattern[str], ...]) -> tuple[re.Pattern[str], ...]:
+    """Fewer patterns that match the same."""
+    plain = [one for one in patterns if not one.groups and one.pattern[:2] != "(?"]
+    others = [one for one in patterns if one not in plain]
+    joined = [re.compile("|".join(f"(?:{one.pattern})" for one in plain))] if plain else []
+    return (*joined, *others)
 
 
 def _forked(engine: Engine | None) -> None:

@@ -209,14 +209,16 @@ def attribute(leak: Leak, routes: Routes, counts: Sequence[Counter[str]]) -> Att
         return Attribution(covering, IN_TRACEBACK)
     if not total:
         return Attribution((), NO_REQUEST)
-    grew = [
-        one for one, born in zip(counts, leak.per_round, strict=False) if born > 0
-    ] or list(counts)
+    grew = [one for one, born in zip(counts, leak.per_round, strict=False) if born > 0] or list(
+        counts
+    )
     while_it_grew = {name for one in grew for name, number in one.items() if number}
     if len(while_it_grew) == 1:
         return Attribution(tuple(while_it_grew), ALONE)
     fitting = tuple(
-        name for name in sorted(while_it_grew) if _fits(leak.per_round, [one[name] for one in counts])
+        name
+        for name in sorted(while_it_grew)
+        if _fits(leak.per_round, [one[name] for one in counts])
     )
     if len(fitting) == 1:
         return Attribution(fitting, AS_MANY)

@@ -28,11 +28,12 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from memscope import _memscope
+from memscope.web.routes import endpoint_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from memscope.web.routes import Endpoint, Route, Routes
+    from memscope.web.routes import Route, Routes
 
 __all__ = ["Record", "Recorder", "Visit"]
 
@@ -72,7 +73,7 @@ class Span:
         self.count = 0
         """Requests of it."""
         self.routes: dict[Route, list[float]] = {}
-        """Of those that are over: when each began and how many seconds it took."""
+        """Of those that are over: how many seconds each took."""
         self.bytes = self.blocks = 0
 
 
@@ -168,7 +169,7 @@ class Recorder:
             self._settle(settled, readings)
 
     def finish(
-        self, visit: Visit, method: str, name: str, *, failed: bool, endpoint: Endpoint | None
+        self, visit: Visit, method: str, name: str, *, failed: bool, view: object = None
     ) -> tuple[Route, float, bool] | None:
         """A request is over.  Its route, how many seconds it took, and whether none is in
         flight now; None if it was over before."""
@@ -181,17 +182,22 @@ class Recorder:
             if span is not self._span:
                 return None  # began before a fork
             route = self.routes.seen(method, name)
-            if endpoint is not None:
-                route.endpoint = endpoint
-            route.errors += failed
+            if failed:
+                route.errors += 1
             route.seconds += seconds
-            route.longest = max(route.longest, seconds)
-            if route in span.routes or len(span.routes) < MOST_ROUTES_OF_SPAN:
-                span.routes.setdefault(route, []).append(seconds)
+            if seconds > route.longest:
+                route.longest = seconds
+            each = span.routes.get(route)
+            if each is not None:
+                each.append(seconds)
+            elif len(span.routes) < MOST_ROUTES_OF_SPAN:
+                span.routes[route] = [seconds]
             self._active -= 1
             idle = self._active == 0
             if idle:
                 self._span = None
+        if route.endpoint is None and view is not None:
+            route.endpoint = endpoint_of(view)
         if idle and span.is_measured:
             if gc.isenabled():
                 gc.collect(YOUNG)

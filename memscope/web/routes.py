@@ -174,18 +174,23 @@ class Routes:
 
     def seen(self, method: str, name: str) -> Route:
         """The route of a request, which is counted."""
-        method = method if method in METHODS else "OTHER"
-        key = f"{method} {name}"[:MOST_NAME]
-        route = self._routes.get(key)
+        route = self._routes.get(f"{method} {name}")
         if route is None:
-            if len(self._routes) >= self._most:
-                self.dropped += 1
-                key = OTHERS
-                route = self._routes.get(key)
-            if route is None:
-                route = self._routes[key] = Route(key, self._records)
+            route = self._other(method, name)
         route.requests += 1
         route.last_seen = time.time()
+        return route
+
+    def _other(self, method: str, name: str) -> Route:
+        """A route that is new, or one too many, or whose name was cut."""
+        key = f"{method if method in METHODS else 'OTHER'} {name}"[:MOST_NAME]
+        route = self._routes.get(key)
+        if route is None and len(self._routes) >= self._most:
+            self.dropped += 1
+            key = OTHERS
+            route = self._routes.get(key)
+        if route is None:
+            route = self._routes[key] = Route(key, self._records)
         return route
 
     def clear(self) -> None:

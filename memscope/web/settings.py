@@ -10,19 +10,18 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from memscope.testing import parse_size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Self
 
 __all__ = ["MIN_TOKEN", "NAMES", "Settings", "SettingsError"]
 
-EXCLUDED = (r"^/(static|media)/", r"^/favicon\.ico$", r"^/(healthz?|livez|readyz|ping)/?$")
+EXCLUDED = (r"^/static/", r"^/media/", r"^/favicon\.ico$", r"^/healthz?/?$", r"^/ping/?$")
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 MIN_TOKEN = 16
 """Characters of a token that somebody chose; one that we make has 128 random bits."""

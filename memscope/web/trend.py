@@ -41,9 +41,7 @@ def judge(retained: Sequence[int]) -> Trend:
     if count < LEAST_REQUESTS:
         return Trend("too few", (), per_request)
     cuts = [count * number // SPANS for number in range(SPANS + 1)]
-    spans = tuple(
-        sum(retained[cuts[number] : cuts[number + 1]]) for number in range(SPANS)
-    )
+    spans = tuple(sum(retained[cuts[number] : cuts[number + 1]]) for number in range(SPANS))
     least = NOISE * count // SPANS
     born = [size if size >= least else 0 for size in spans]
     if grows(born) and sum(spans) >= NOISE * count:
