@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from memscope.leak_report import LeakReport
     from memscope.web.dashboard import Dashboard
     from memscope.web.http import Answer, Call
+    from memscope.web.kept import Kept
     from memscope.web.shelf import Shelf
     from memscope.web.timeline import Timeline
 
@@ -72,7 +73,9 @@ class Engine:
         )
         self.investigation = Investigation(self.routes, settings.nframe)
         # What every request needs, at hand.
-        self._own = re.compile(re.escape(settings.mount) + "(/|$)") if settings.dashboard else None
+        self._own = (
+            re.compile("^" + re.escape(settings.mount) + "(?:/|$)") if settings.dashboard else None
+        )
         self._excluded = _joined((*settings.exclude_paths, *([self._own] if self._own else ())))
         self._sampler = settings.sampler
         self._group_by = settings.group_by
@@ -85,13 +88,16 @@ class Engine:
         self.notes: tuple[str, ...] = ()
         """What somebody who looks at the figures should know."""
         self.timeline: Timeline | None = None
+        self.kept: Kept | None = None
         self.shelf: Shelf | None = None
         self.dashboard: Dashboard | None = None
         if settings.dashboard:
             from memscope.web.dashboard import Dashboard
+            from memscope.web.kept import Kept
             from memscope.web.timeline import Timeline
 
             self.timeline = Timeline()
+            self.kept = Kept()
             self.dashboard = Dashboard(self)
         if settings.dashboard or settings.slow_threshold is not None:
             from memscope.web.shelf import Shelf
@@ -315,3 +321,6 @@ def _forked(engine: Engine | None) -> None:
         engine.started = time.time()
         engine.recorder.forked()
         engine.investigation.forked()
+        for part in (engine.timeline, engine.shelf, engine.kept):
+            if part is not None:
+                part.forked()

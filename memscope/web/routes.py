@@ -14,6 +14,7 @@ import types
 from array import array
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from memscope import naming
 from memscope.web.trend import Trend, judge
 
 if TYPE_CHECKING:
@@ -68,24 +69,27 @@ def endpoint_of(view: Any) -> Endpoint | None:
     program runs.
     """
     for _ in range(20):  # a chain of decorators may be a ring
-        if isinstance(view, functools.partial):
-            view = view.func
-        elif isinstance(view, types.MethodType):
+        kind = type(view)  # not isinstance(): it asks an object for its __class__
+        if issubclass(kind, functools.partial):
+            view = vars(functools.partial)["func"].__get__(view)
+        elif kind is types.MethodType:
             view = view.__func__
-        elif isinstance(view, types.FunctionType):
+        elif kind is types.FunctionType:
             inner = vars(view).get("view_class") or vars(view).get("__wrapped__")
             if inner is None:
                 code = view.__code__
                 return Endpoint(code.co_filename, code.co_firstlineno, code.co_qualname, False)
             view = inner
-        elif isinstance(view, type):
-            codes = [one.__code__ for one in vars(view).values() if type(one) is types.FunctionType]
+        elif issubclass(kind, type):
+            space = naming.namespace_of(view)
+            codes = [one.__code__ for one in space.values() if type(one) is types.FunctionType]
             if not codes:
                 return None
             first = min(codes, key=lambda code: code.co_firstlineno)
-            return Endpoint(first.co_filename, first.co_firstlineno, view.__qualname__, True)
+            name = vars(type)["__qualname__"].__get__(view)
+            return Endpoint(first.co_filename, first.co_firstlineno, name, True)
         else:
-            call = vars(type(view)).get("__call__")
+            call = naming.namespace_of(kind).get("__call__")
             if type(call) is not types.FunctionType:
                 return None
             view = call

@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from memscope import _memscope
+from memscope.web.recorder import Record, Recorder
+from memscope.web.routes import Route, Routes
+
+KEPT: list[Any] = []
+SIZE = 100_000
+SLACK = 4000
+"""Bytes that the recorder's own tables may add to a request of a test."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> Any:
+    KEPT.clear()
+    yield
+    KEPT.clear()
+
+
+def keep() -> None:
+    KEPT.append(bytearray(SIZE))
+
+
+def churn() -> None:
+    [bytearray(SIZE) for _ in range(5)]
+
+
+def cycle() -> None:
+    ring: list[Any] = [bytearray(SIZE)]
+    ring.append(ring)
+
+
+def visit(recorder: Recorder, name: str, work: Callable[[], None], sampled: bool = True) -> None:
+    one = recorder.begin(sampled)
+    work()
+    recorder.finish(one, "GET", name, failed=False)
+
+
+def made(**options: Any) -> tuple[Recorder, list[Record]]:
+    records: list[Record] = []
+    return Recorder(Routes(10, 50), on_record=records.append, **options), records
+
+
+def route_of(recorder: Recorder, name: str) -> Route:
+    route = recorder.routes.get(f"GET {name}")
+    assert route is not None
+    return route
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize(("work", "bytes_each"), [(keep, SIZE), (churn, 0), (cycle, 0)])
+def test_what_a_request_retains(work: Callable[[], None], bytes_each: int) -> None:
+    recorder, records = made(warmup=2)
+    for _ in range(12):
+        visit(recorder, "/", work)
+    recorder.settle()
+    route = route_of(recorder, "/")
+    assert (route.requests, route.measured, route.shared) == (12, 10, 0)
+    assert abs(route.bytes - 10 * bytes_each) < SLACK
+    assert list(route.retained)[-1] == pytest.approx(bytes_each, abs=SLACK)
+    assert [record.requests for record in records] == [1] * 12
+
+
+@pytest.mark.usefixtures("traced")
+def test_what_the_server_lets_go_of_after_the_request_is_not_retained() -> None:
+    recorder, _ = made()
+    held = []
+    for _ in range(10):
+        one = recorder.begin(True)
+        held.append(bytearray(SIZE))
+        recorder.finish(one, "GET", "/", failed=False)
+        held.clear()
+    recorder.settle()
+    assert abs(route_of(recorder, "/").bytes) < SLACK
+
+
+@pytest.mark.usefixtures("traced")
+def test_what_grows_while_nothing_is_in_flight_is_no_requests() -> None:
+    recorder, _ = made()
+    for _ in range(10):
+        visit(recorder, "/", churn)
+        keep()
+    recorder.settle()
+    assert abs(route_of(recorder, "/").bytes) < SLACK
+
+
+@pytest.mark.usefixtures("traced")
+def test_requests_of_one_route_at_once_share_evenly() -> None:
+    recorder, records = made()
+    for _ in range(5):
+        first, second = recorder.begin(True), recorder.begin(True)
+        keep()
+        recorder.finish(first, "GET", "/", failed=False)
+        keep()
+        recorder.finish(second, "GET", "/", failed=False)
+    recorder.settle()
+    route = route_of(recorder, "/")
+    assert (route.measured, route.shared) == (10, 0)
+    assert route.bytes == pytest.approx(10 * SIZE, abs=SLACK)
+    assert all(abs(each - SIZE) < SLACK for each in route.retained)
+    assert [record.requests for record in records] == [2] * 5
+
+
+@pytest.mark.usefixtures("traced")
+def test_requests_of_several_routes_at_once_cannot_be_told_apart() -> None:
+    recorder, records = made()
+    for _ in range(5):
+        first, second = recorder.begin(True), recorder.begin(True)
+        keep()
+        recorder.finish(first, "GET", "/a", failed=False)
+        recorder.finish(second, "GET", "/b", failed=False)
+    recorder.settle()
+    for name in ("/a", "/b"):
+        route = route_of(recorder, name)
+        assert (route.measured, route.shared, route.bytes) == (0, 5, 0)
+    assert recorder.mixed_requests == 10
+    assert recorder.mixed_bytes == pytest.approx(5 * SIZE, abs=SLACK)
+    assert {record.retained for record in records} == {None}
+
+
+@pytest.mark.usefixtures("traced")
+def test_a_request_that_is_not_measured_is_counted_and_spoils_the_span() -> None:
+    recorder, records = made()
+    visit(recorder, "/", keep, sampled=False)
+    plain = recorder.begin(False)
+    visit(recorder, "/", keep, sampled=True)
+    recorder.finish(plain, "GET", "/", failed=False)
+    recorder.settle()
+    route = route_of(recorder, "/")
+    assert (route.requests, route.measured, route.shared) == (3, 0, 1)
+    assert records == []
+
+
+def test_every() -> None:
+    recorder, _ = made(every=3)
+    sampled = []
+    for _ in range(7):
+        sampled.append(recorder.next_is_sampled())
+        visit(recorder, "/", churn, sampled=False)
+    assert sampled == [True, False, False, True, False, False, True]
+
+
+def test_without_tracing_requests_are_counted_only() -> None:
+    recorder, records = made()
+    for _ in range(3):
+        visit(recorder, "/", keep)
+    recorder.settle()
+    assert (route_of(recorder, "/").requests, records) == (3, [])
+
+
+@pytest.mark.usefixtures("traced")
+def test_tracing_that_stops_in_the_middle() -> None:
+    recorder, records = made()
+    one = recorder.begin(True)
+    _memscope.stop()
+    recorder.finish(one, "GET", "/", failed=False)
+    visit(recorder, "/", keep)
+    assert (route_of(recorder, "/").requests, records) == (2, [])
+
+
+@pytest.mark.usefixtures("traced")
+def test_the_end_is_told_once() -> None:
+    recorder, _ = made()
+    one = recorder.begin(True)
+    assert recorder.finish(one, "GET", "/", failed=True) is not None
+    assert recorder.finish(one, "GET", "/", failed=True) is None
+    assert (route_of(recorder, "/").requests, route_of(recorder, "/").errors) == (1, 1)
+    assert recorder.in_flight == 0
+
+
+@pytest.mark.usefixtures("traced")
+def test_a_request_that_is_dropped_is_over() -> None:
+    recorder, _ = made()
+    dropped = recorder.begin(True)
+    assert recorder.in_flight == 1
+    del dropped
+    gc.collect()
+    for _ in range(5):
+        visit(recorder, "/", keep)
+    recorder.settle()
+    assert recorder.in_flight == 0
+    assert route_of(recorder, "/").measured == 5
+
+
+@pytest.mark.usefixtures("traced")
+def test_what_was_in_flight_at_a_fork_is_not_in_flight_in_the_child() -> None:
+    recorder, _ = made()
+    of_parent = recorder.begin(True)
+    recorder.forked()
+    visit(recorder, "/", keep)
+    recorder.finish(of_parent, "GET", "/", failed=False)
+    visit(recorder, "/", keep)
+    recorder.settle()
+    assert (recorder.in_flight, route_of(recorder, "/").measured) == (0, 2)
+
+
+@pytest.mark.usefixtures("traced")
+def test_threads() -> None:
+    recorder, records = made()
+
+    def client(name: str) -> None:
+        for _ in range(200):
+            visit(recorder, name, churn)
+
+    threads = [threading.Thread(target=client, args=(f"/{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    recorder.settle()
+    routes = list(recorder.routes)
+    assert [route.requests for route in routes] == [200] * 4
+    assert recorder.in_flight == 0
+    assert sum(record.requests for record in records) <= 800
+    assert all(route.measured + route.shared <= 200 for route in routes)
+
+
+@pytest.mark.usefixtures("traced")
+def test_reset_forgets_the_routes_and_what_is_in_flight_is_not_measured() -> None:
+    recorder, records = made()
+    visit(recorder, "/old", keep)
+    one = recorder.begin(True)
+    recorder.reset()
+    keep()
+    recorder.finish(one, "GET", "/new", failed=False)
+    recorder.settle()
+    assert [route.name for route in recorder.routes] == ["GET /new"]
+    assert route_of(recorder, "/new").measured == 0
+    assert len(records) == 1
+
+
+@pytest.mark.usefixtures("traced")
+def test_retained_so_far() -> None:
+    recorder, _ = made()
+    one = recorder.begin(True)
+    keep()
+    assert recorder.retained_so_far(one) == pytest.approx(SIZE, abs=SLACK)
+    other = recorder.begin(True)
+    assert recorder.retained_so_far(one) is None
+    for each in (one, other):
+        recorder.finish(each, "GET", "/", failed=False)
