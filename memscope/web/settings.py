@@ -7,10 +7,11 @@ says, else the environment's ``MEMSCOPE_ENABLED``, else the framework's own debu
 
 from __future__ import annotations
 
+import inspect
 import ipaddress
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from memscope.testing import parse_size
@@ -26,7 +27,24 @@ LOOPBACK = ("127.0.0.0/8", "::1/128")
 MIN_TOKEN = 16
 """Characters of a token that somebody chose; one that we make has 128 random bits."""
 
+HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]", re.ASCII)
+"""A name or address, in small letters, as it is in a Host header without a port."""
+
+MOST_EVERY = 1_000_000_000
+NUMBERS = {
+    "warmup": (0, 1_000_000),
+    "max_routes": (1, 10_000),
+    "max_records": (20, 10_000),
+    "nframe": (1, 1_000),
+}
+"""The least and the most: what is bounded by a number needs that bounded too."""
+
 TRUE, FALSE = frozenset(["1", "true", "yes", "on"]), frozenset(["", "0", "false", "no", "off"])
+
+TOKEN_WANTED = (
+    f"a text of at least {MIN_TOKEN} ASCII characters, without spaces;"
+    " python -c 'import secrets; print(secrets.token_urlsafe())' makes one"
+)
 
 
 class SettingsError(ValueError):
@@ -78,7 +96,8 @@ class Settings:
     """Addresses and networks from which the pages may be asked for."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of proxies whose X-Forwarded-For is believed."""
-    token: str | None = None
+    # Not in the repr: error pages and logs show those of local variables.
+    token: str | None = field(default=None, repr=False)
     """What a visitor must know; without one, in debug mode, a random one is logged."""
     trigger_param: str | None = None
     """A parameter of the query with which those who may see the pages have a request
@@ -144,16 +163,22 @@ class _Reader:
             "url_prefix": self._prefix(),
             "token": self._token(),
             "trigger_param": self._text_or_none("trigger_param"),
-            "allowed_hosts": tuple(host.lower() for host in self._texts("allowed_hosts")),
+            "allowed_hosts": self._hosts(),
         }
-        for name, least in (("warmup", 0), ("max_routes", 1), ("max_records", 20), ("nframe", 1)):
-            read[name] = self._number(name, least)
+        for name, (least, most) in NUMBERS.items():
+            read[name] = self._number(name, least, most)
         for name in ("log_threshold", "report_threshold"):
             read[name] = self._size_or_none(name)
         for name in ("sampler", "group_by", "on_report", "show_callback"):
             read[name] = self._callable(name)
         for name in ("internal_ips", "trusted_proxies"):
             read[name] = self._networks(name)
+        if read["enabled"] and read["dashboard"] and not debug and read["token"] is None:
+            raise SettingsError(
+                f"{self.spelled('dashboard')} is on and the framework's debug flag is off, so that"
+                f" others than its developer may reach the pages: give {self.spelled('token')},"
+                f" or the environment's MEMSCOPE_TOKEN, {TOKEN_WANTED}"
+            )
         return read
 
     def _fail(self, name: str, expected: str) -> SettingsError:
@@ -183,12 +208,9 @@ class _Reader:
             token = self.environ.get("MEMSCOPE_TOKEN") or None
         if token is None:
             return None
-        if not isinstance(token, str) or len(token) < MIN_TOKEN or not token.isascii():
+        if not isinstance(token, str) or re.fullmatch(rf"[!-~]{{{MIN_TOKEN},}}", token) is None:
             # Not the token itself: messages end up in logs.
-            raise SettingsError(
-                f"{self.spelled('token')} must be a text of at least {MIN_TOKEN} ASCII"
-                " characters; python -c 'import secrets; print(secrets.token_urlsafe())' makes one"
-            )
+            raise SettingsError(f"{self.spelled('token')} must be {TOKEN_WANTED}")
         return token
 
     def _flag(self, name: str, default: bool) -> bool:
@@ -199,16 +221,16 @@ class _Reader:
             return bool(value)
         raise self._fail(name, "True or False")
 
-    def _number(self, name: str, least: int) -> int:
+    def _number(self, name: str, least: int, most: int) -> int:
         value = self._given(name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise self._fail(name, f"a whole number, {least} or more")
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise self._fail(name, f"a whole number from {least:,} to {most:,}")
         return value
 
     def _every(self) -> int:
         rate = self.options.get("sample_rate")
         if rate is None:
-            return self._number("every", 1)
+            return self._number("every", 1, MOST_EVERY)
         if "every" in self.options:
             raise SettingsError(
                 f"{self.spelled('every')} and {self.spelled('sample_rate')} say the same in two"
@@ -216,7 +238,7 @@ class _Reader:
             )
         if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate <= 1:
             raise self._fail("sample_rate", "a number above 0 and up to 1")
-        return max(round(1 / rate), 1)
+        return max(round(min(1 / rate, MOST_EVERY)), 1)
 
     def _seconds(self, name: str) -> float | None:
         value = self._given(name)
@@ -237,8 +259,11 @@ class _Reader:
 
     def _callable(self, name: str) -> Any:
         value = self._given(name)
-        if value is not None and not callable(value):
-            raise self._fail(name, "a function, or None")
+        if value is None:
+            return None
+        # What an async function returns is always true, whatever it would decide.
+        if not callable(value) or inspect.iscoroutinefunction(value):
+            raise self._fail(name, "a function that is not async, or None")
         return value
 
     def _texts(self, name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -266,17 +291,32 @@ class _Reader:
                 ) from None
         return tuple(found)
 
+    def _hosts(self) -> tuple[str, ...]:
+        name, texts = "allowed_hosts", self._texts("allowed_hosts")
+        for text in texts:
+            if HOST.fullmatch(text.lower()) is None:
+                raise SettingsError(
+                    f"{self.spelled(name)} must be names of hosts like 'app.example.com', without"
+                    f" a scheme or a port and in full, not {text!r}"
+                )
+        return tuple(text.lower() for text in texts)
+
     def _networks(self, name: str) -> tuple[str, ...]:
         default = LOOPBACK if name == "internal_ips" else ()
         texts = self._texts(name, default)
         for text in texts:
             try:
-                ipaddress.ip_network(text, strict=False)
+                network = ipaddress.ip_network(text, strict=False)
             except ValueError:
                 raise SettingsError(
                     f"{self.spelled(name)} must be addresses or networks like '10.0.0.0/8',"
                     f" not {text!r}"
                 ) from None
+            if name == "trusted_proxies" and network.prefixlen == 0:
+                raise SettingsError(
+                    f"{self.spelled(name)} must name the proxies: {text!r} is every address, and"
+                    " any visitor could claim to be another"
+                )
         return texts
 
     def _prefix(self) -> str:
