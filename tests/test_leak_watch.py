@@ -76,6 +76,8 @@ def test_a_leak_is_told_with_all_that_is_known() -> None:
     found = only(report)
     assert (found.count, found.per_round) == (80, (20,) * 4)
     assert (found.site.lineno, found.site.function) == (LEAK_LINE, "leak")
+    calls = [call.function for call in found.traceback if call.filename == HERE]
+    assert calls[-2:] == ["leak", "test_a_leak_is_told_with_all_that_is_known"]
     assert found.source == "kept.append(Session())  # noqa: PERF401 -- a line of its own"
     assert found.kind == "growing-container"
     assert found.holder_type == "list"

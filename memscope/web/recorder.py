@@ -48,13 +48,13 @@ class Visit:
 
     __slots__ = ("_lost", "began", "is_over", "keeps_snapshot", "sampled", "span")
 
-    def __init__(self, span: Span, sampled: bool, lost: deque[Span]) -> None:
+    def __init__(self, span: Span, sampled: bool, lost: deque[Span], began: float) -> None:
         self.span = span
         self.sampled = sampled
         self.keeps_snapshot = False
         self.is_over = False
         self._lost = lost
-        self.began = time.perf_counter()
+        self.began = began
 
     def __del__(self) -> None:
         # A server that never closes what it was given.  This may run inside a collection that
@@ -68,13 +68,20 @@ class Span:
 
     __slots__ = ("blocks", "bytes", "count", "is_measured", "routes")
 
-    def __init__(self, is_measured: bool) -> None:
-        self.is_measured = is_measured
+    routes: dict[Route, list[float]]
+    """Of those requests that are over: how many seconds each took."""
+    bytes: int
+    blocks: int
+    """Live when it began."""
+
+    def __init__(self, readings: tuple[int, int] | None) -> None:
+        """*readings*: bytes and blocks; None: it is not measured, and has no more than a count."""
         self.count = 0
         """Requests of it."""
-        self.routes: dict[Route, list[float]] = {}
-        """Of those that are over: how many seconds each took."""
-        self.bytes = self.blocks = 0
+        self.is_measured = readings is not None
+        if readings is not None:
+            self.bytes, self.blocks = readings
+            self.routes = {}
 
 
 class Record(NamedTuple):
@@ -137,26 +144,23 @@ class Recorder:
 
     def begin(self, sampled: bool) -> Visit:
         """A request begins."""
-        readings = None
-        if sampled or self._pending is not None:
-            readings = _readings()
+        readings = _readings() if sampled or self._pending is not None else None
         settled = None
+        now = time.perf_counter()
         with self._lock:
             self.begun += 1
             if self._lost:
                 self._count_lost()
             span = self._span
             if span is None:
-                span = self._span = Span(sampled and readings is not None)
-                self._since = time.perf_counter()
-                if readings is not None:
-                    settled, self._pending = self._pending, None
-                    span.bytes, span.blocks = readings
+                span = self._span = Span(readings if sampled else None)
+                self._since = now
+                settled, self._pending = self._pending, None
             self._active += 1
             span.count += 1
         if settled is not None and readings is not None:
             self._settle(settled, readings)
-        return Visit(span, sampled, self._lost)
+        return Visit(span, sampled, self._lost, now)
 
     def settle(self) -> None:
         """Attribute what the last span retained, without waiting for the next request."""
@@ -187,18 +191,23 @@ class Recorder:
             route.seconds += seconds
             if seconds > route.longest:
                 route.longest = seconds
-            each = span.routes.get(route)
-            if each is not None:
-                each.append(seconds)
-            elif len(span.routes) < MOST_ROUTES_OF_SPAN:
-                span.routes[route] = [seconds]
+            if span.is_measured:
+                each = span.routes.get(route)
+                if each is not None:
+                    each.append(seconds)
+                elif len(span.routes) < MOST_ROUTES_OF_SPAN:
+                    span.routes[route] = [seconds]
             self._active -= 1
             idle = self._active == 0
             if idle:
                 self._span = None
         if route.endpoint is None and view is not None:
             route.endpoint = endpoint_of(view)
-        if idle and span.is_measured:
+        if not span.is_measured:
+            if visit.sampled:
+                with self._lock:
+                    route.shared += 1
+        elif idle:
             if gc.isenabled():
                 gc.collect(YOUNG)
             readings = _readings()
@@ -208,9 +217,6 @@ class Recorder:
                     self._pending = (span, *readings)
                 else:
                     self._share(span)
-        elif not span.is_measured and visit.sampled:
-            with self._lock:
-                route.shared += 1
         return route, seconds, idle
 
     def retained_so_far(self, visit: Visit) -> int | None:
