@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 import pytest
@@ -172,3 +173,45 @@ def test_a_trigger_needs_access(monkeypatch: pytest.MonkeyPatch) -> None:
         visit = engine.begin("/", query, None, lambda: call)
         assert visit is not None
         assert (visit.sampled, visit.keeps_snapshot) == (sampled, sampled)
+
+
+def test_a_slow_request_keeps_a_snapshot() -> None:
+    engine = engine_of(slow_threshold=0.0)
+    assert engine.shelf is not None
+    for _ in range(3):
+        request(engine, route="/slow")
+    (taken,) = engine.shelf  # the others came too soon after it
+    assert taken.label.startswith("GET /slow, which took 0.0")
+    assert taken.is_automatic
+    assert engine_of().shelf is None
+
+
+def test_a_triggered_request_keeps_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = engine_of(dashboard=True, token="t" * 20, trigger_param="memscope")
+    assert engine.dashboard is not None
+    assert engine.shelf is not None
+    monkeypatch.setattr(engine.dashboard, "access", type("A", (), {"allows": lambda *_: True})())
+    visit = engine.begin("/", "memscope=1", None, lambda: Call("GET", ""))
+    engine.finish(visit, method="GET", path="/", route="/", status=200)
+    assert [taken.label for taken in engine.shelf] == ["asked for with GET /"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_in_a_child_of_fork_it_works() -> None:
+    engine = engine_of(dashboard=True, token="t" * 20)
+    visit = engine.begin("/", "", None)
+    child = os.fork()
+    if not child:
+        failed = 1
+        try:
+            for _ in range(5):
+                request(engine, route="/child")
+            engine.recorder.settle()
+            route = engine.routes.get("GET /child")
+            good = route is not None and route.measured == 3 and engine.pid == os.getpid()
+            failed = not (good and engine.recorder.in_flight == 0 and not engine.is_off)
+        finally:
+            os._exit(failed)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    engine.finish(visit, method="GET", path="/", route="/", status=200)
+    assert engine.routes.get("GET /child") is None
