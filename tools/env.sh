@@ -108,6 +108,7 @@ if [[ " ${groups[*]} " =~ \ (test|demo)\  ]]; then
 fi
 if [[ " ${groups[*]} " == *" test "* ]]; then
     compgen -G '/usr/lib/*/libjemalloc.so.2' >/dev/null || wanted+=(libjemalloc2)
+    command -v chromedriver >/dev/null || wanted+=(chromium chromium-driver)
     if [ "$of_system" = True ] && [ "$(fact 'importlib.util.find_spec("test.test_tracemalloc")')" = None ]; then
         wanted+=("libpython$version-testsuite")
     fi

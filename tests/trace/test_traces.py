@@ -59,6 +59,22 @@ def test_limit_is_kept(tracer: ModuleType) -> None:
     assert not tracer.is_tracing()
 
 
+def test_the_number_of_traced_blocks(tracer: ModuleType, ext: ModuleType) -> None:
+    assert tracer.get_traced_blocks() == 0
+    tracer.start(1)
+    before = tracer.get_traced_blocks()
+    blocks = [(domain, ext.malloc(domain, MARK)) for domain in range(3) for _ in range(1000)]
+    # The tuples and the addresses in them are blocks as well, unless a free list gave them.
+    assert 3000 <= tracer.get_traced_blocks() - before <= 9010
+    for domain, block in blocks:
+        ext.free(domain, block)
+    del blocks
+    assert tracer.get_traced_blocks() - before < 50
+    assert abs(tracer.get_traced_blocks() - len(tracer.take_snapshot())) < 50
+    tracer.stop()
+    assert tracer.get_traced_blocks() == 0
+
+
 @pytest.mark.parametrize("domain", range(3))
 def test_realloc_is_a_new_block(tracer: ModuleType, ext: ModuleType, domain: int) -> None:
     """The new size at the new place with the traceback of the realloc, moved or not."""
