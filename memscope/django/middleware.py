@@ -1,0 +1,176 @@
+"""The middleware: sync and async, as Django's handler is.
+
+A request is over when Django closes its response: its body has been sent, what the view made
+for it is gone.  We are among what the response closes, so streamed responses are followed to
+their end, and none is wrapped or changed.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.apps import apps
+from django.core.exceptions import MiddlewareNotUsed
+from django.http import Http404
+
+from memscope.django import service
+from memscope.django.urls import is_mounted, respond
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from django.http import HttpRequest, HttpResponseBase
+
+    from memscope.web.engine import Engine
+    from memscope.web.recorder import Visit
+
+__all__ = ["MemscopeMiddleware", "visit_of"]
+
+log = logging.getLogger("memscope.web")
+
+END = "_memscope_end"
+"""Attribute of a request in flight, for the toolbar's panel."""
+
+
+def visit_of(request: HttpRequest) -> Visit | None:
+    """The visit of a request in flight; None if it is not measured."""
+    ref: weakref.ref[_End] | None = vars(request).get(END)
+    end = ref() if ref is not None else None
+    return end.visit if end is not None else None
+
+
+class MemscopeMiddleware:
+    """See the top of the file.  To be the first of MIDDLEWARE."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        engine = service.engine()
+        if engine is None:
+            raise MiddlewareNotUsed(
+                'memscope is not enabled: DEBUG is off, and MEMSCOPE["ENABLED"] is not set'
+            )
+        if not apps.is_installed("memscope.django"):
+            log.warning(
+                'memscope.django.MemscopeMiddleware is used, but "memscope.django" is not in'
+                " INSTALLED_APPS: there are no system checks and no manage.py memscope"
+            )
+        self.engine: Engine = engine
+        self.get_response = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self._is_async:
+            return self.__acall__(request)
+        if self._is_ours(request):
+            response = _page_or_none(request)
+            if response is not None:
+                return response
+        end = self._begin(request)
+        if end is None:
+            return self.get_response(request)
+        try:
+            response = self.get_response(request)
+        except BaseException:
+            end()
+            raise
+        self._follow(end, response)
+        return response
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        if self._is_ours(request):
+            # Not on the event loop: a page may take long.
+            response = await sync_to_async(_page_or_none, thread_sensitive=False)(request)
+            if response is not None:
+                return response
+        end = self._begin(request)
+        try:
+            response = await self.get_response(request)
+        except BaseException:  # CancelledError too: the client is gone
+            if end is not None:
+                end()
+            raise
+        if end is not None:
+            self._follow(end, response)
+        return response
+
+    def _is_ours(self, request: HttpRequest) -> bool:
+        return self.engine.serves(request.path_info) and is_mounted(request.path_info)
+
+    def _begin(self, request: HttpRequest) -> _End | None:
+        visit = self.engine.begin(
+            request.path_info,
+            request.META.get("QUERY_STRING", ""),
+            request,
+            lambda: service.call_of(request),
+        )
+        if visit is None:
+            return None
+        end = _End(self.engine, visit, request)
+        setattr(request, END, weakref.ref(end))
+        return end
+
+    def _follow(self, end: _End, response: HttpResponseBase) -> None:
+        end.status = response.status_code
+        for name, value in self.engine.response_headers(end.visit):
+            others = response.headers.get(name)
+            response.headers[name] = f"{others}, {value}" if others else value
+        closers = getattr(response, "_resource_closers", None)
+        if closers is None:
+            end()
+        else:
+            closers.append(end)
+
+
+class _End:
+    """Ends a visit, when called.
+
+    It is among what the response closes, and only that has it: of a response that is
+    dropped, because another takes its place, nothing is left in flight.  It is of a class of
+    its own, so that a response that is cached can be pickled with it.
+    """
+
+    __slots__ = ("__weakref__", "engine", "request", "status", "visit")
+
+    def __init__(self, engine: Engine, visit: Visit, request: HttpRequest) -> None:
+        self.engine = engine
+        self.visit = visit
+        self.request = request
+        self.status: int | None = None
+
+    def __call__(self) -> None:
+        request = self.request
+        self.engine.finish(
+            self.visit,
+            method=request.method or "",
+            path=request.path_info,
+            route=service.route_of(request),
+            status=self.status,
+            view=service.view_of(request),
+            source=request,
+        )
+
+    def __reduce__(self) -> tuple[Callable[[], Callable[[], None]], tuple[()]]:
+        return (_nothing_to_do, ())
+
+
+def _nothing() -> None:
+    """What an unpickled response closes in our place."""
+
+
+def _nothing_to_do() -> Callable[[], None]:
+    return _nothing
+
+
+def _page_or_none(request: HttpRequest) -> HttpResponseBase | None:
+    """One of our pages; None for who may not see it, and gets what the project says."""
+    try:
+        return respond(request)
+    except Http404:
+        return None

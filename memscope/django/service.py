@@ -1,0 +1,110 @@
+"""The engine of this process, which all handlers, the pages and the toolbar's panel share.
+
+Django loads the middleware once for each handler, and every test client makes one.  So the
+engine is not the middleware's own.  It is made when the first handler is, not when the app
+is loaded: not by manage.py migrate, and not by the process of runserver that only restarts
+the other.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+
+from memscope.django import options
+from memscope.web.engine import Engine
+from memscope.web.http import Call
+from memscope.web.settings import SettingsError
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from memscope.web.http import Answer
+
+__all__ = ["answer", "call_of", "changed", "current", "engine", "route_of", "view_of"]
+
+_lock = threading.Lock()
+_engine: Engine | None = None
+_is_decided = False
+
+
+def engine() -> Engine | None:
+    """The engine; None if memscope is not enabled.  Raises ImproperlyConfigured."""
+    global _engine, _is_decided
+    with _lock:
+        if not _is_decided:
+            try:
+                _engine = Engine.of(
+                    options.options(),
+                    server="Django",
+                    debug=django_settings.DEBUG,
+                    spelled=options.spelled,
+                )
+            except SettingsError as error:
+                raise ImproperlyConfigured(str(error)) from error
+            _is_decided = True
+        return _engine
+
+
+def current() -> Engine | None:
+    """The engine if a handler has asked for one."""
+    return _engine
+
+
+def changed(*, setting: str, **_: Any) -> None:
+    """override_settings() in a test: the next handler decides anew."""
+    global _engine, _is_decided
+    if setting in ("MEMSCOPE", "DEBUG"):
+        with _lock:
+            _engine, _is_decided = None, False
+
+
+# -- Django's requests in the engine's terms
+
+
+def route_of(request: HttpRequest) -> str:
+    """The template of its URL, with a slash in front; "" if none matched."""
+    match = request.resolver_match
+    if match is None:
+        return ""
+    route: str = match.route or ""
+    return "/" + route.removeprefix("^").removesuffix("$").lstrip("/")
+
+
+def view_of(request: HttpRequest) -> Any:
+    """The function or class that answers it; None if no URL matched."""
+    match = request.resolver_match
+    if match is None:
+        return None
+    attributes = getattr(match.func, "__dict__", {})
+    # Of class-based views Django names the class, of its view sets so does the REST framework.
+    for name in ("view_class", "cls"):
+        if isinstance(attributes.get(name), type):
+            return attributes[name]
+    return match.func
+
+
+def call_of(request: HttpRequest, body: bytes = b"") -> Call:
+    """What our pages and their access check ask for."""
+    assert _engine is not None
+    mount = _engine.settings.mount
+    return Call(
+        method=request.method or "",
+        path=request.path_info[len(mount) :].lstrip("/"),
+        query=request.META.get("QUERY_STRING", ""),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        remote_addr=request.META.get("REMOTE_ADDR") or "",
+        scheme=request.scheme or "http",
+        root=request.path[: len(request.path) - len(request.path_info)] + mount,
+        body=body,
+        source=request,
+    )
+
+
+def answer(call: Call) -> Answer:
+    """Of one of our pages."""
+    assert _engine is not None
+    return _engine.answer(call)
