@@ -1,21 +1,250 @@
-"""From a request to one of our pages to the answer.  (Interface; being built.)"""
+"""From a request to one of our pages to the answer.
+
+    access      who may not see the pages is told that there are none, in the same bytes
+                whatever the reason, the method and the path
+    views       the data of a page, which is looked through once more (redaction)
+    pages       the data as HTML, or as JSON
+
+GET and HEAD change nothing.  POST to do/<action> does, with the form of a page of ours or
+with the token itself; then the browser is sent to a page.  Whatever goes wrong here is an
+answer without detail, and is logged once.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import logging
+import os
+import weakref
+from importlib import resources
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode
 
-from memscope.web.access import Access
-from memscope.web.http import Answer, Call
+from memscope.web.access import MOST_PARAMETERS, READS, Access, location, parameters_of
+from memscope.web.handles import Handles
+from memscope.web.http import MOST_BODY, Answer, Call
+from memscope.web.jobs import Busy, Jobs, TooLarge
+from memscope.web.redaction import redacted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from memscope.web.access import Visitor
     from memscope.web.engine import Engine
 
-__all__ = ["Dashboard"]
+__all__ = ["NOT_FOUND", "STATUSES", "Dashboard"]
+
+log = logging.getLogger("memscope.web")
+
+STATUSES = frozenset([200, 303, 403, 404, 405, 413, 415, 429, 500, 503])
+"""Of all answers there are."""
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+HEADERS = (
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), display-capture=(), geolocation=(), microphone=(), usb=()"),
+)
+"""Of every answer."""
+
+TEXT, HTML, JSON = "text/plain; charset=utf-8", "text/html; charset=utf-8", "application/json"
+FILES = {"memscope.css": "text/css; charset=utf-8", "memscope.js": "text/javascript; charset=utf-8"}
+FORM = "application/x-www-form-urlencoded"
+
+MOST_TOLD = 50
+LONGEST_PATH = 200
+LONGEST_VALUE = 200
+ARGUMENT = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+"""What handles are made of, and names of pages."""
+
+
+def _answer(status: int, kind: str, body: bytes, *headers: tuple[str, str]) -> Answer:
+    return Answer(status, (("Content-Type", kind), *HEADERS, *headers), body)
+
+
+NOT_FOUND = _answer(404, TEXT, b"Not Found\n")
+"""What everybody gets who may not see the pages.  An adapter may give the framework's own answer
+to a path that is not there instead."""
+
+
+class Place(NamedTuple):
+    """What a path names."""
+
+    kind: str
+    """ "page", "data" (the JSON of a page), "file" or "action"."""
+    name: str
+    argument: str = ""
+
+    @classmethod
+    def of(cls, path: str) -> Place | None:
+        """None: nothing of ours can be there."""
+        if len(path) > LONGEST_PATH:
+            return None
+        if path in FILES:
+            return cls("file", path)
+        kind = "page"
+        if path.endswith(".json"):
+            kind, path = "data", path.removesuffix(".json")
+            if not path:
+                return None
+        name, slash, rest = path.partition("/")
+        if name == "do" and kind == "page":
+            return cls("action", rest)
+        if not ARGUMENT.issuperset(name + rest) or (slash and not rest):
+            return None
+        return cls(kind, name, rest)
 
 
 class Dashboard:
+    """Of one engine.  Any thread may call it."""
+
     def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self.access = Access(engine.settings)
+        self.handles = Handles()
+        self.jobs = Jobs()
+        self._told: set[str] = set()
+        if hasattr(os, "register_at_fork"):
+            self_or_none = weakref.ref(self)
+            os.register_at_fork(after_in_child=lambda: _forked(self_or_none()))
 
     def answer(self, call: Call) -> Answer:
-        return Answer(404, (("Content-Type", "text/plain"),), b"not found\n")
+        """Never raises."""
+        answer = NOT_FOUND
+        try:
+            place = Place.of(call.path)
+            is_page = place is None or place.kind == "page"
+            visitor = self.access.visitor(call, is_page=is_page and call.method in READS)
+            if visitor is not None:
+                answer = self._for_visitor(call, place, visitor)
+        except Exception:
+            self._tell("to find out who asks")
+        return Answer(answer.status, answer.headers, b"") if call.method == "HEAD" else answer
+
+    def _for_visitor(self, call: Call, place: Place | None, visitor: Visitor) -> Answer:
+        from memscope.web.asked import Unknown
+
+        if visitor.go_to:
+            cookie = [("Set-Cookie", visitor.cookie)] if visitor.cookie else []
+            return _answer(303, TEXT, b"", ("Location", visitor.go_to), *cookie)
+        if place is None:
+            return NOT_FOUND
+        methods = ("POST",) if place.kind == "action" else READS
+        if call.method not in methods:
+            return _refusal(place, 405, "Not this way.", ("Allow", ", ".join(methods)))
+        if len(call.body) > MOST_BODY:
+            return _refusal(place, 413, "That is more than a form of memscope's sends.")
+        try:
+            if place.kind == "file":
+                return self._file(place)
+            if place.kind == "action":
+                return self._act(call, place, visitor)
+            return self._page(call, place, visitor)
+        except Unknown as unknown:
+            return _refusal(place, 404, str(unknown))
+        except Exception:
+            self._tell(f"to answer {place.kind} {place.name}")
+            return _refusal(place, 500, "memscope failed here. The log of the program says how.")
+
+    def _page(self, call: Call, place: Place, visitor: Visitor) -> Answer:
+        from memscope.web import pages, views
+
+        view = views.PAGES.get(place.name)
+        if view is None:
+            return NOT_FOUND
+        asked = self._asked(parameters_of(call.query), place.argument)
+        data = redacted(view(self._engine, asked))
+        if place.kind == "data":
+            text = json.dumps({"schema": 1, **data}, allow_nan=False, separators=(",", ":"))
+            # Nothing in it looks like HTML, whoever takes it for that.
+            for character in "<>&":
+                text = text.replace(character, f"\\u{ord(character):04x}")
+            return _answer(200, JSON, text.encode("ascii"))
+        context = pages.Context(
+            root=location(call.root, "").rstrip("/"),
+            csrf=visitor.csrf,
+            worker=f"process {self._engine.pid}",
+            path=call.path,
+            query=urlencode(asked.query, errors="replace"),
+        )
+        html = pages.render(place.name or "overview", data, context)
+        return _answer(200, HTML, html.encode("utf-8", "replace"))
+
+    def _act(self, call: Call, place: Place, visitor: Visitor) -> Answer:
+        from memscope.web import views
+
+        action = views.ACTIONS.get(place.name)
+        if action is None:
+            return NOT_FOUND
+        if call.headers.get("content-type", FORM).partition(";")[0].strip().lower() != FORM:
+            return _refusal(place, 415, f"An action is asked for with {FORM}.")
+        form = _first_values(_form_parameters(call.body))
+        given = form.pop("csrf", "") or call.headers.get("x-memscope-csrf", "")
+        if not visitor.has_token and not self.access.is_csrf(visitor, given):
+            return _refusal(
+                place, 403, "This form is not of one of these pages, or is too old: load it anew."
+            )
+        asked = self._asked(parameters_of(call.query), "")
+
+        def run() -> str:
+            return action.run(self._engine, asked, form)
+
+        try:
+            page = self.jobs.run(action.name, run) if action.heavy else run()
+        except Busy as busy:
+            wait = ("Retry-After", str(busy.retry_after))
+            return _refusal(place, 429, str(busy), wait)
+        except TooLarge as large:
+            return _refusal(place, 503, str(large))
+        path, _, query = page.partition("?")
+        return _answer(
+            303, TEXT, b"", ("Location", location(call.root, path, parameters_of(query)))
+        )
+
+    def _asked(self, parameters: Iterable[tuple[str, str]], argument: str) -> Any:
+        from memscope.web.asked import Asked
+
+        return Asked(_first_values(parameters), self.handles, argument)
+
+    def _file(self, place: Place) -> Answer:
+        body = resources.files("memscope.web").joinpath(place.name).read_bytes()
+        return _answer(200, FILES[place.name], body)
+
+    def _tell(self, what: str) -> None:
+        """Log the exception at hand, unless the like was logged before."""
+        if what not in self._told and len(self._told) < MOST_TOLD:
+            self._told.add(what)
+            log.exception("memscope failed %s; told once", what)
+
+
+def _refusal(place: Place, status: int, sentence: str, *headers: tuple[str, str]) -> Answer:
+    if place.kind == "data":
+        text = json.dumps({"schema": 1, "error": sentence})
+        return _answer(status, JSON, text.encode(), *headers)
+    return _answer(status, TEXT, f"{sentence}\n".encode("utf-8", "replace"), *headers)
+
+
+def _first_values(parameters: Iterable[tuple[str, str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in parameters:
+        found.setdefault(name[:LONGEST_VALUE], value[:LONGEST_VALUE])
+    return found
+
+
+def _form_parameters(body: bytes) -> list[tuple[str, str]]:
+    parts = body.decode("ascii", "replace").split("&", MOST_PARAMETERS)[:MOST_PARAMETERS]
+    return parse_qsl("&".join(parts), keep_blank_values=True)
+
+
+def _forked(dashboard: Dashboard | None) -> None:
+    if dashboard is not None:
+        dashboard.access.forked()
+        dashboard.handles.forked()
