@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.apps import apps
 from django.core.exceptions import MiddlewareNotUsed
-from django.http import Http404
 
 from memscope.django import service
 from memscope.django.urls import is_mounted, respond
@@ -69,7 +68,7 @@ class MemscopeMiddleware:
         if self._is_async:
             return self.__acall__(request)
         if self._is_ours(request):
-            response = _page_or_none(request)
+            response = respond(request)
             if response is not None:
                 return response
         end = self._begin(request)
@@ -86,7 +85,7 @@ class MemscopeMiddleware:
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         if self._is_ours(request):
             # Not on the event loop: a page may take long.
-            response = await sync_to_async(_page_or_none, thread_sensitive=False)(request)
+            response = await sync_to_async(respond, thread_sensitive=False)(request)
             if response is not None:
                 return response
         end = self._begin(request)
@@ -166,11 +165,3 @@ def _nothing() -> None:
 
 def _nothing_to_do() -> Callable[[], None]:
     return _nothing
-
-
-def _page_or_none(request: HttpRequest) -> HttpResponseBase | None:
-    """One of our pages; None for who may not see it, and gets what the project says."""
-    try:
-        return respond(request)
-    except Http404:
-        return None

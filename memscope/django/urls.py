@@ -1,27 +1,36 @@
-"""Where our pages are: one view for all of them, for the urlpatterns of the project.
+"""Where our pages are: a pattern for the urlpatterns of the project, which the middleware asks.
 
-The middleware answers them before anything else in the project sees the request, if it comes
-first, as it should: a page that asks every other second whether there is news would fill the
-toolbar's history.  This view is for where it does not come first.
+The pattern matches for the middleware only.  To everybody else there is nothing: a URL that
+matched would have the middlewares of the project add a slash to it, ask who is logged in, and so
+tell an outsider that it is there, and the toolbar would show each of its requests.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
 
 from django.http import Http404, HttpResponse
-from django.urls import Resolver404, re_path, resolve
-from django.views.decorators.csrf import csrf_exempt
+from django.urls import Resolver404, URLPattern, resolve
+from django.urls.resolvers import RegexPattern
 
 from memscope.django import options, service
 from memscope.web.http import MOST_BODY
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
-    from django.urls import URLPattern
 
-__all__ = ["is_mounted", "memscope_urls", "pages", "respond"]
+__all__ = ["is_mounted", "memscope_urls", "respond"]
+
+_asking: ContextVar[bool] = ContextVar("memscope asks", default=False)
+
+
+class Mount(URLPattern):
+    """Matches while the middleware asks."""
+
+    def resolve(self, path: str) -> Any:
+        return super().resolve(path) if _asking.get() else None
 
 
 def memscope_urls() -> list[URLPattern]:
@@ -29,60 +38,44 @@ def memscope_urls() -> list[URLPattern]:
 
         urlpatterns = [...] + memscope_urls()
 
-    Where the dashboard is not enabled they answer 404.  The prefix is MEMSCOPE["URL_PREFIX"].
+    The prefix is MEMSCOPE["URL_PREFIX"].  The pages are there if the dashboard is enabled.
     """
     mount = options.mount()
-    # Also without a slash behind it, which CommonMiddleware would redirect: to anybody.
-    return [re_path(rf"^{re.escape(mount.lstrip('/'))}(?:/.*)?\Z", pages, name="memscope")]
+    pattern = RegexPattern(rf"^{re.escape(mount.lstrip('/'))}(?:/.*)?\Z", is_endpoint=True)
+    return [Mount(pattern, pages, name="memscope")]
 
 
-# Our own check is stricter, and asks for a token of our own.
-@csrf_exempt
 def pages(request: HttpRequest) -> HttpResponse:
-    """All of our pages."""
-    engine = service.current()
-    if engine is None or not engine.serves(request.path_info):
-        raise Http404
-    return respond(request)
-
-
-# LoginRequiredMiddleware would redirect, and so tell that there is something.
-pages.login_required = False
+    """Stands for our pages in the urlpatterns; the middleware answers them."""
+    raise Http404
 
 
 def is_mounted(path: str) -> bool:
-    """Whether the project's URLconf has our view at *path*, and no other before it."""
+    """Whether the project's URLconf has our pages at *path*, and nothing before them."""
+    token = _asking.set(True)
     try:
         return resolve(path).func is pages
     except Resolver404:
         return False
+    finally:
+        _asking.reset(token)
 
 
-def respond(request: HttpRequest) -> HttpResponse:
-    """The answer of the engine to a request to one of our pages."""
-    engine = service.current()
-    assert engine is not None
-    assert engine.dashboard is not None
-    call = service.call_of(request)
-    if not engine.dashboard.access.allows(call):
-        # The project's own page: the same as of any other path.
-        raise Http404
-    body = b""
-    if request.method not in ("GET", "HEAD"):
-        body = request.read(MOST_BODY + 1)
-        if len(body) > MOST_BODY:
-            return HttpResponse(status=413)
-        call = service.call_of(request, body)
-    answer = engine.answer(call)
+def respond(request: HttpRequest) -> HttpResponse | None:
+    """One of our pages; None for who may not see it, and gets what the project says."""
+    from memscope.web.dashboard import NOT_FOUND
+
+    body = b"" if request.method in ("GET", "HEAD") else request.read(MOST_BODY + 1)
+    answer = service.answer(service.call_of(request, body))
+    if answer.status == 404 and answer.headers == NOT_FOUND.headers:
+        return None
     response = HttpResponse(answer.body, status=answer.status)
-    for name in list(response.headers):
-        del response.headers[name]
+    del response.headers["Content-Type"]
+    if request.method != "HEAD":
+        response.headers["Content-Length"] = str(len(answer.body))
     for name, value in answer.headers:
-        if name.lower() == "set-cookie":
+        if name == "Set-Cookie":
             response.cookies.load(value)
         else:
             response.headers[name] = value
-    response.headers["Content-Length"] = str(len(answer.body))
-    if request.method == "HEAD":
-        response.content = b""
     return response

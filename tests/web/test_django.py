@@ -724,3 +724,148 @@ def test_panel_of_async_requests(start: Start) -> None:
         stats, _ = stats_of_last(Client())
     assert stats["route"] == "GET /awaits/"
     assert isinstance(stats["retained"], int)
+
+
+# -- the pages
+
+TOKEN = "a-token-that-somebody-has-set"
+LOGIN_REQUIRED = (
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+)
+COMMON = "django.middleware.common.CommonMiddleware"
+
+
+def visitor(**headers: str) -> Client:
+    """The developer's browser."""
+    return Client(headers={"host": "localhost", **headers}, raise_request_exception=False)
+
+
+def logged_in(path: str = "/_memscope/") -> Client:
+    client = visitor()
+    response = client.get(f"{path}?token={TOKEN}")
+    assert response.status_code == 303
+    assert TOKEN not in response.headers["Location"]
+    return client
+
+
+@pytest.mark.parametrize("middleware", [(OURS,), (OURS, COMMON), (COMMON, OURS)])
+def test_pages_of_who_has_the_token(start: Start, middleware: tuple[str, ...]) -> None:
+    start(*middleware, DASHBOARD=True, TOKEN=TOKEN)
+    client = logged_in()
+    response = client.get("/_memscope/routes.json")
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.json()["schema"] == 1
+    cookie = next(iter(client.cookies.values()))
+    assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (
+        True, "Strict", "/_memscope",
+    )  # fmt: skip
+    head = client.head("/_memscope/routes.json")
+    assert (head.status_code, head.content) == (200, b"")
+
+
+PATHS = ["/_memscope", "/_memscope/", "/_memscope/routes", "/_memscope/routes/", "/_memscope/x/y"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "middleware", [(OURS,), (OURS, COMMON), (COMMON, OURS), (COMMON, *LOGIN_REQUIRED, OURS)]
+)
+def test_outsiders_see_what_any_path_answers(
+    start: Start, middleware: tuple[str, ...], path: str
+) -> None:
+    """No redirect to add a slash, none to log in; the project's own page."""
+    start(*middleware, debug=False, ENABLED=True, DASHBOARD=True, TOKEN=TOKEN)
+    for method in ("get", "post", "head", "put"):
+        ours = getattr(visitor(), method)(path)
+        other = getattr(visitor(), method)("/no-such-page")
+        assert (ours.status_code, ours.content, dict(ours.headers)) == (
+            404, other.content, dict(other.headers),
+        )  # fmt: skip
+
+
+def test_pages_are_asked_for_by_post_with_a_token_of_ours(start: Start) -> None:
+    """Django's own check of forms is not in the way, ours is."""
+    csrf = "django.middleware.csrf.CsrfViewMiddleware"
+    start(csrf, OURS, DASHBOARD=True, TOKEN=TOKEN)
+    client = Client(enforce_csrf_checks=True, headers={"host": "localhost"})
+    client.get(f"/_memscope/?token={TOKEN}")
+    form = "application/x-www-form-urlencoded"
+    assert client.post("/_memscope/do/routes/reset", content_type=form).status_code == 403
+    token = {"x-memscope-token": TOKEN}
+    done = client.post("/_memscope/do/routes/reset", content_type=form, headers=token)
+    assert done.status_code == 303
+
+
+def test_a_body_that_is_too_long(start: Start) -> None:
+    start(DASHBOARD=True, TOKEN=TOKEN)
+    form = "application/x-www-form-urlencoded"
+    body = b"x" * 70_000
+    client = logged_in()
+    assert client.post("/_memscope/do/gc/collect", body, content_type=form).status_code == 413
+    outsider = visitor()
+    assert outsider.post("/_memscope/do/gc/collect", body, content_type=form).status_code == 404
+
+
+def test_pages_through_asgi(start: Start) -> None:
+    start(DASHBOARD=True, TOKEN=TOKEN, ALLOWED_HOSTS=["testserver"])
+
+    async def status(**headers: str) -> int:
+        found = await AsyncClient().get("/_memscope/routes.json", headers=headers)
+        return found.status_code
+
+    assert asyncio.run(status(**{"x-memscope-token": TOKEN})) == 200
+    assert asyncio.run(status()) == 404
+
+
+def test_pages_are_not_among_the_toolbars_requests(start: Start) -> None:
+    engine = start(OURS, TOOLBAR, DASHBOARD=True, TOKEN=TOKEN)
+    from debug_toolbar.store import get_store
+
+    client = logged_in()
+    before = list(get_store().request_ids())
+    assert client.get("/_memscope/routes.json").status_code == 200
+    assert list(get_store().request_ids()) == before
+    assert routes(engine) == {}
+
+
+def test_no_pages_unless_they_are_asked_for(start: Start) -> None:
+    start()
+    for path in PATHS:
+        assert visitor().get(path).status_code == 404
+    with override_settings(DEBUG=True, MIDDLEWARE=[]):
+        assert visitor().get("/_memscope/").status_code == 404
+
+
+def test_no_pages_where_no_url_leads_to_them(start: Start) -> None:
+    start(DASHBOARD=True, TOKEN=TOKEN)
+    with override_settings(ROOT_URLCONF="tests.web.django_project.urls_without_pages"):
+        token = {"x-memscope-token": TOKEN}
+        assert visitor(**token).get("/_memscope/").status_code == 404
+
+
+def test_pages_have_a_name() -> None:
+    from django.urls import reverse
+
+    assert reverse("memscope") == "/_memscope"
+
+
+def test_prefix() -> None:
+    from memscope.django import memscope_urls
+
+    def matches(path: str) -> bool:
+        [pattern] = memscope_urls()
+        assert pattern.resolve(path) is None, "it is there for the middleware only"
+        return pattern.pattern.match(path) is not None
+
+    assert matches("_memscope/types/x")
+    assert matches("_memscope")
+    assert not matches("_memscopes")
+    with override_settings(MEMSCOPE={"URL_PREFIX": "/inner/memory/"}):
+        assert matches("inner/memory/types")
+        assert not matches("_memscope/types")
+    with override_settings(MEMSCOPE={"URL_PREFIX": "nonsense"}):
+        assert matches("_memscope/types"), "the checks say what is wrong"

@@ -11,6 +11,7 @@ ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
 INTERNAL_IPS = ["127.0.0.1"]
 ROOT_URLCONF = "tests.web.django_project.urls"
 ASGI_APPLICATION = WSGI_APPLICATION = None
+SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
 USE_TZ = True
 STATIC_URL = "static/"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
