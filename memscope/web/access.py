@@ -277,7 +277,7 @@ READS = ("GET", "HEAD")
 def _who(address: Address) -> str:
     """By whom guesses are counted: somebody who has one IPv6 address has 2**64."""
     if address.version == 6:
-        return f"{address.exploded[:19]}::/64"
+        return f"{int(address) >> 64:x}::/64"
     return str(address)
 
 

@@ -64,17 +64,18 @@ class Networks:
 
 def address_of(text: str) -> Address | None:
     """An address, with or without a port; None if it is none."""
-    text = text.strip()
+    port = ""
     if text.startswith("["):
-        text, _, port = text[1:].partition("]")
-        if port and PORT.fullmatch(port) is None:
+        text, bracket, port = text[1:].partition("]")
+        if not bracket or ":" not in text:
             return None
     elif text.count(":") == 1:
-        text, _, port = text.partition(":")
-        if PORT.fullmatch(f":{port}") is None:
-            return None
+        text, colon, port = text.partition(":")
+        port = colon + port
+    if port and PORT.fullmatch(port) is None:
+        return None
     try:
-        address = ipaddress.ip_address(text.partition("%")[0])
+        address = ipaddress.ip_address(text)
     except ValueError:
         return None
     # An IPv4 connection to a socket of both families.
@@ -101,7 +102,7 @@ def client_of(call: Call, proxies: Networks) -> Address | None:
     if len(listed) > LONGEST_HEADER or len(texts) > MOST_PROXIES:
         return None
     for text in reversed(texts):
-        address = address_of(text)
+        address = address_of(text.strip(" \t"))
         if address is None or address not in proxies:
             return address
     return address
