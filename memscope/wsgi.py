@@ -1,0 +1,264 @@
+"""What a WSGI application retains, by route: a middleware.
+
+    app = MemscopeMiddleware(app, enabled=True)
+
+The application's response is the server's business and stays as it is.  In place of what the
+application returned the server gets something of the same length, which yields the same and is
+closed as that would be; when it is, the request is over.  A file that the server itself sends
+is handed on untouched, and its request is over when the response begins.
+
+WSGI has no word for a route.  A framework, or the application, may tell its own:
+
+    environ["memscope.route"]   the template of the URL; "" if none matched
+    environ["memscope.view"]    the function or class that answers
+
+Else routes are made of paths (see memscope.web.routes).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from memscope.web.engine import Engine
+from memscope.web.http import MOST_BODY, Answer, Call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Self
+
+    from memscope.web.recorder import Visit
+
+__all__ = ["MemscopeMiddleware"]
+
+Environ = dict[str, Any]
+
+
+class MemscopeMiddleware:
+    """Wraps a WSGI application; options are those of memscope.web.settings."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], **options: Any) -> None:
+        """Raises SettingsError if an option is wrong."""
+        self.app = app
+        self.engine = Engine.of(options, server="WSGI")
+
+    @classmethod
+    def with_engine(cls, app: Callable[..., Iterable[bytes]], engine: Engine | None) -> Self:
+        """For adapters of frameworks, which have settings of their own."""
+        self = cls.__new__(cls)
+        self.app = app
+        self.engine = engine
+        return self
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        engine = self.engine
+        if engine is None:
+            return self.app(environ, start_response)
+        path = _path(environ)
+        trigger = engine.settings.trigger_param
+        visit = engine.begin(
+            path,
+            environ.get("QUERY_STRING", ""),
+            environ,
+            None if trigger is None else partial(_call, engine, environ, path),
+        )
+        if visit is None:
+            answer = _answer(engine, environ, path) if engine.serves(path) else None
+            if answer is None:
+                return self.app(environ, start_response)
+            return _send(answer, environ, start_response)
+        response = _Response(engine, visit, environ, path, start_response)
+        try:
+            result = self.app(environ, response.start)
+        except BaseException:
+            response.finish(failed=True)
+            raise
+        wrapper = environ.get("wsgi.file_wrapper")
+        if isinstance(wrapper, type) and isinstance(result, wrapper):
+            response.finish()
+            return result
+        return (
+            _SizedBody(result, response) if hasattr(result, "__len__") else _Body(result, response)
+        )
+
+
+class _Response:
+    """What is seen of one response.
+
+    Apart from the body, because the application's generator holds start(): a body that held
+    both would be a cycle.
+    """
+
+    __slots__ = ("_engine", "_environ", "_path", "_start_response", "_visit", "failed", "status")
+
+    def __init__(
+        self,
+        engine: Engine,
+        visit: Visit,
+        environ: Environ,
+        path: str,
+        start_response: Callable[..., Any],
+    ) -> None:
+        self._engine = engine
+        self._visit = visit
+        self._environ = environ
+        self._path = path
+        self._start_response = start_response
+        self.status = ""
+        self.failed = False
+
+    def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        """The start_response() that the application gets."""
+        self.status = status
+        engine = self._engine
+        if engine.settings.header:
+            more = engine.response_headers(self._visit)
+            if more:
+                headers = [*headers, *more]
+        if exc_info is None:
+            return self._start_response(status, headers)
+        try:
+            return self._start_response(status, headers, exc_info)
+        finally:
+            exc_info = None  # this frame is in its traceback
+
+    def finish(self, failed: bool = False) -> None:
+        """The request is over."""
+        environ = self._environ
+        # What is no text is told to the application by the server.
+        code = self.status[:3] if isinstance(self.status, str) else ""
+        self._engine.finish(
+            self._visit,
+            method=environ.get("REQUEST_METHOD", "GET"),
+            path=self._path,
+            route=environ.get("memscope.route"),
+            status=int(code) if code.isdecimal() and not (failed or self.failed) else None,
+            view=environ.get("memscope.view"),
+            source=environ,
+        )
+
+
+class _Body:
+    """Stands for what the application returned."""
+
+    __slots__ = ("_closed", "_response", "_result")
+
+    def __init__(self, result: Any, response: _Response) -> None:
+        self._result = result
+        self._response = response
+        self._closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        result = self._result
+        return iter(result) if type(result) in (list, tuple) else self._watched(result)
+
+    def _watched(self, result: Iterable[bytes]) -> Iterator[bytes]:
+        try:
+            # Not "yield from", which would close the application's iterator as well.
+            for chunk in result:  # noqa: UP028
+                yield chunk
+        except Exception:
+            self._response.failed = True
+            raise
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        result, self._result = self._result, ()
+        try:
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
+        except BaseException:
+            self._response.failed = True
+            raise
+        finally:
+            del result
+            self._response.finish()
+
+
+class _SizedBody(_Body):
+    """Of a list or the like: servers make a Content-Length of the only chunk."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return len(self._result)
+
+
+def _path(environ: Environ) -> str:
+    path: str = environ.get("PATH_INFO") or "/"
+    # WSGI has bytes as texts of Latin-1.
+    return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+# Our own pages
+
+
+def _answer(engine: Engine, environ: Environ, path: str) -> Answer | None:
+    """None: for who asks there is nothing, so the application answers as if without us."""
+    from memscope.web.dashboard import NOT_FOUND
+
+    assert engine.dashboard is not None
+    call = _call(engine, environ, path)
+    if call.method not in ("GET", "HEAD"):
+        # The body is left to the application, unless it is for us.
+        if engine.dashboard.access.visitor(call, is_page=False) is None:
+            return None
+        call = replace(call, body=_read_body(environ))
+    answer = engine.answer(call)
+    return None if answer.headers is NOT_FOUND.headers else answer
+
+
+def _send(answer: Answer, environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
+    headers = list(answer.headers)
+    body = []
+    if environ.get("REQUEST_METHOD") != "HEAD":
+        headers.append(("Content-Length", str(len(answer.body))))
+        body.append(answer.body)
+    start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
+    return body
+
+
+def _read_body(environ: Environ) -> bytes:
+    """The body; of one that is too long as much as shows that it is."""
+    text = environ.get("CONTENT_LENGTH") or ""
+    if text.isascii() and text.isdecimal():
+        left = int(text[:20])
+    else:
+        left = MOST_BODY + 1 if environ.get("wsgi.input_terminated") else 0
+    left = min(left, MOST_BODY + 1)
+    parts = []
+    while left > 0:
+        part = environ["wsgi.input"].read(left)
+        if not part:
+            break
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+def _call(engine: Engine, environ: Environ, path: str, body: bytes = b"") -> Call:
+    headers = {
+        name[5:].replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_") and isinstance(value, str)
+    }
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(name):
+            headers[name.replace("_", "-").lower()] = environ[name]
+    mount = engine.settings.mount
+    return Call(
+        method=environ.get("REQUEST_METHOD", "GET"),
+        path=path[len(mount) + 1 :],
+        query=environ.get("QUERY_STRING", ""),
+        headers=headers,
+        remote_addr=environ.get("REMOTE_ADDR") or "",
+        scheme=environ.get("wsgi.url_scheme", "http"),
+        root=environ.get("SCRIPT_NAME", "") + mount,
+        body=body,
+        source=environ,
+    )
