@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
@@ -31,11 +32,11 @@ __all__ = ["MemscopeMiddleware", "visit_of"]
 log = logging.getLogger("memscope.web")
 
 END = "_memscope_end"
-"""Attribute of a request in flight, for the toolbar's panel."""
+"""Attribute of a request that is measured, for the toolbar's panel."""
 
 
 def visit_of(request: HttpRequest) -> Visit | None:
-    """The visit of a request in flight; None if it is not measured."""
+    """The visit of a request that is measured and in flight; else None."""
     ref: weakref.ref[_End] | None = vars(request).get(END)
     end = ref() if ref is not None else None
     return end.visit if end is not None else None
@@ -60,6 +61,7 @@ class MemscopeMiddleware:
             )
         self.engine: Engine = engine
         self.get_response = get_response
+        self._has_trigger = engine.settings.trigger_param is not None
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
@@ -103,23 +105,22 @@ class MemscopeMiddleware:
         return self.engine.serves(request.path_info) and is_mounted(request.path_info)
 
     def _begin(self, request: HttpRequest) -> _End | None:
-        visit = self.engine.begin(
-            request.path_info,
-            request.META.get("QUERY_STRING", ""),
-            request,
-            lambda: service.call_of(request),
-        )
+        call = partial(service.call_of, request) if self._has_trigger else None
+        query = request.META.get("QUERY_STRING", "") if self._has_trigger else ""
+        visit = self.engine.begin(request.path_info, query, request, call)
         if visit is None:
             return None
         end = _End(self.engine, visit, request)
-        setattr(request, END, weakref.ref(end))
+        if visit.sampled:
+            setattr(request, END, weakref.ref(end))
         return end
 
     def _follow(self, end: _End, response: HttpResponseBase) -> None:
         end.status = response.status_code
-        for name, value in self.engine.response_headers(end.visit):
-            others = response.headers.get(name)
-            response.headers[name] = f"{others}, {value}" if others else value
+        if end.visit.sampled:
+            for name, value in self.engine.response_headers(end.visit):
+                others = response.headers.get(name)
+                response.headers[name] = f"{others}, {value}" if others else value
         closers = getattr(response, "_resource_closers", None)
         if closers is None:
             end()
@@ -145,13 +146,14 @@ class _End:
 
     def __call__(self) -> None:
         request = self.request
+        route, view = service.route_and_view(request)
         self.engine.finish(
             self.visit,
             method=request.method or "",
             path=request.path_info,
-            route=service.route_of(request),
+            route=route,
             status=self.status,
-            view=service.view_of(request),
+            view=view,
             source=request,
         )
 

@@ -74,7 +74,7 @@ class MemoryPanel(Panel):
         if engine is None:
             self.record_stats({"why": "memscope is not enabled"})
             return
-        name = service.route_of(request) or NO_ROUTE
+        name = service.route_and_view(request)[0] or NO_ROUTE
         method = request.method if request.method in METHODS else "OTHER"
         key = f"{method} {name}"
         stats: dict[str, Any] = {
@@ -88,8 +88,6 @@ class MemoryPanel(Panel):
             stats["pages"] = service.call_of(request).root + "/"
         visit = visit_of(request)
         if visit is None:
-            stats["why"] = "this request is not measured"
-        elif not visit.sampled:
             stats["why"] = "not sampled"
         else:
             stats["retained"] = engine.recorder.retained_so_far(visit)

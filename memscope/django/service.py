@@ -9,6 +9,7 @@ the other.
 from __future__ import annotations
 
 import threading
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings as django_settings
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from memscope.web.http import Answer
 
-__all__ = ["answer", "call_of", "changed", "current", "engine", "route_of", "view_of"]
+__all__ = ["answer", "call_of", "changed", "current", "engine", "route_and_view"]
 
 _lock = threading.Lock()
 _engine: Engine | None = None
@@ -65,26 +66,19 @@ def changed(*, setting: str, **_: Any) -> None:
 # -- Django's requests in the engine's terms
 
 
-def route_of(request: HttpRequest) -> str:
-    """The template of its URL, with a slash in front; "" if none matched."""
+def route_and_view(request: HttpRequest) -> tuple[str, Any]:
+    """The template of its URL, with a slash in front, and the function or class that answers it;
+    ("", None) if no URL matched."""
     match = request.resolver_match
     if match is None:
-        return ""
+        return "", None
     route: str = match.route or ""
-    return "/" + route.removeprefix("^").removesuffix("$").lstrip("/")
-
-
-def view_of(request: HttpRequest) -> Any:
-    """The function or class that answers it; None if no URL matched."""
-    match = request.resolver_match
-    if match is None:
-        return None
-    attributes = getattr(match.func, "__dict__", {})
-    # Of class-based views Django names the class, of its view sets so does the REST framework.
-    for name in ("view_class", "cls"):
-        if isinstance(attributes.get(name), type):
-            return attributes[name]
-    return match.func
+    if route[:1] == "^":
+        route = route[1:].removesuffix("$")
+    view = match.func
+    if type(view) is FunctionType and "cls" in view.__dict__:
+        view = view.__dict__["cls"]  # of a view set of the REST framework
+    return (route if route[:1] == "/" else f"/{route}"), view
 
 
 def call_of(request: HttpRequest, body: bytes = b"") -> Call:
