@@ -106,7 +106,7 @@ class _Response:
         self._environ = environ
         self._path = path
         self._start_response = start_response
-        self.status = ""
+        self.status: Any = ""
         self.failed = False
 
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:

@@ -46,7 +46,7 @@ YOUNG = 1
 class Visit:
     """One request in flight."""
 
-    __slots__ = ("_lost", "began", "is_over", "keeps_snapshot", "sampled", "span")
+    __slots__ = ("_lost", "answered", "began", "is_over", "keeps_snapshot", "sampled", "span")
 
     def __init__(self, span: Span, sampled: bool, lost: deque[Span], began: float) -> None:
         self.span = span
@@ -55,6 +55,8 @@ class Visit:
         self.is_over = False
         self._lost = lost
         self.began = began
+        self.answered = 0.0
+        """When its last byte was sent, if its adapter knows; work in the background follows."""
 
     def __del__(self) -> None:
         # A server that never closes what it was given.  This may run inside a collection that
@@ -175,10 +177,10 @@ class Recorder:
     def finish(
         self, visit: Visit, method: str, name: str, *, failed: bool, view: object = None
     ) -> tuple[Route, float, bool] | None:
-        """A request is over.  Its route, how many seconds it took, and whether none is in
-        flight now; None if it was over before."""
+        """A request is over.  Its route, how many seconds it took until it was answered, and
+        whether none is in flight now; None if it was over before."""
         span = visit.span
-        seconds = time.perf_counter() - visit.began
+        seconds = (visit.answered or time.perf_counter()) - visit.began
         with self._lock:
             if visit.is_over:
                 return None

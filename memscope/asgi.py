@@ -1,0 +1,266 @@
+"""What an ASGI application retains, by route: a middleware.
+
+    app = MemscopeMiddleware(app, enabled=True)                     any application
+    app.add_middleware(MemscopeMiddleware, enabled=True)            Starlette, FastAPI
+    app.asgi_app = MemscopeMiddleware(app.asgi_app, enabled=True)   Quart
+
+Litestar makes a middleware for each route, so there the application is wrapped.
+
+A request is over when the application returns, background tasks included; how long it took
+is told until its last byte.  Messages are handed on as they come.  Lifespan and websockets
+are none of our business.  Works in any event loop: nothing here waits but for the application
+and the server.
+
+Which route it was stands in the scope afterwards: Starlette, FastAPI and Litestar write it
+there.  A middleware in between that gives a copy of the scope to the application hides it;
+then, as in Quart, routes are made of paths (see memscope.web.routes).
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from memscope.web.engine import Engine
+from memscope.web.http import MOST_BODY, Answer, Call
+from memscope.web.routes import template
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from memscope.web.recorder import Visit
+
+    Scope = MutableMapping[str, Any]
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+__all__ = ["MemscopeMiddleware"]
+
+FINAL = frozenset(["http.response.body", "http.response.pathsend", "http.response.zerocopysend"])
+"""Messages of which one is the last of the body."""
+
+
+class MemscopeMiddleware:
+    """Wraps an ASGI application; options are those of memscope.web.settings."""
+
+    def __init__(self, app: Application, **options: Any) -> None:
+        """Raises SettingsError if an option is wrong."""
+        self.app = app
+        self.engine = Engine.of(options, server="ASGI")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        engine = self.engine
+        if engine is None or scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        path = _path(scope)
+        trigger = engine.settings.trigger_param
+        visit = engine.begin(
+            path,
+            "" if trigger is None else _query(scope),
+            scope,
+            None if trigger is None else partial(_call, engine, scope, path),
+        )
+        if visit is None:
+            if not engine.serves(path) or not await _is_answered(
+                engine, scope, receive, send, path
+            ):
+                await self.app(scope, receive, send)
+            return
+        response = _Response(engine, visit, scope, path, send)
+        try:
+            await self.app(scope, receive, response.send)
+        except Exception:
+            response.status = None
+            response.finish()
+            raise
+        except GeneratorExit:
+            # Thrown away, perhaps by the collector, where no lock may be waited for.  The
+            # visit is too, and notes that itself.
+            raise
+        except BaseException:  # cancelled, which is no failure of the application
+            response.finish()
+            raise
+        response.finish()
+
+
+class _Response:
+    """What is seen of one response."""
+
+    __slots__ = ("_engine", "_method", "_path", "_root", "_scope", "_send", "_visit", "status")
+
+    def __init__(self, engine: Engine, visit: Visit, scope: Scope, path: str, send: Send) -> None:
+        self._engine = engine
+        self._visit = visit
+        self._scope = scope
+        self._path = path
+        # Routers change the scope in place.
+        self._method = scope["method"]
+        self._root = scope.get("root_path", "")
+        self._send = send
+        self.status: int | None = None
+
+    async def send(self, message: Message) -> None:
+        """The send() that the application gets."""
+        kind = message["type"]
+        if kind == "http.response.start":
+            self.status = message.get("status")
+            if self._engine.settings.header:
+                message = self._with_headers(message)
+        await self._send(message)
+        if kind in FINAL and not message.get("more_body"):
+            self._visit.answered = time.perf_counter()
+
+    def _with_headers(self, message: Message) -> Message:
+        more = self._engine.response_headers(self._visit)
+        if not more:
+            return message
+        added = [(name.lower().encode(), value.encode()) for name, value in more]
+        return {**message, "headers": [*message.get("headers", ()), *added]}
+
+    def finish(self) -> None:
+        """The request is over."""
+        scope = self._scope
+        route, view = self._told()
+        self._engine.finish(
+            self._visit,
+            method=self._method,
+            path=self._path,
+            route=route,
+            status=self.status,
+            view=view,
+            source=scope,
+        )
+
+    def _told(self) -> tuple[str | None, Any]:
+        """The route and the view, if a framework told them."""
+        scope = self._scope
+        if "route" not in scope and "route_handler" not in scope and "endpoint" not in scope:
+            return None, None
+        try:
+            return route_of(scope, self._root), view_of(scope)
+        except Exception:
+            # An object of a framework that is not as we know them.
+            return None, None
+
+
+def route_of(scope: Scope, root: str = "") -> str | None:
+    """The template of the URL that a framework left in the scope; None if there is none.
+
+    *root*: the root path that the middleware itself was given.
+    """
+    found = scope.get("path_template")  # Litestar
+    if isinstance(found, str):
+        return found
+    effective = scope.get("fastapi", {}).get("effective_route_context")
+    if effective is not None:
+        found = effective.path  # of an included router, with its prefix
+    else:
+        route = scope.get("route")
+        if route is None:
+            return None
+        # Of a mounted application that has no routes, only the mount is told.
+        is_mount = "endpoint" not in vars(route)
+        found = "/{path:path}" if is_mount else route.path
+    if not isinstance(found, str):
+        return None
+    mounted = scope.get("root_path", "")[len(root) :]
+    if not mounted:
+        return found
+    values = {
+        str(value): f"{{{name}}}"
+        for name, value in scope.get("path_params", {}).items()
+        if type(value) in (str, int)
+    }
+    named = [values.get(part) or template(part) for part in mounted.split("/") if part]
+    return "".join(f"/{part}" for part in named) + found
+
+
+def view_of(scope: Scope) -> Any:
+    """The function or class that answered; None if no framework told it."""
+    handler = scope.get("route_handler")  # Litestar
+    return scope.get("endpoint") if handler is None else handler.fn
+
+
+def _path(scope: Scope) -> str:
+    """The path below where this middleware is mounted."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
+        return path[len(root) :] or "/"
+    return path
+
+
+def _query(scope: Scope) -> str:
+    query: bytes = scope.get("query_string", b"")
+    return query.decode("latin-1")
+
+
+# Our own pages
+
+
+async def _is_answered(
+    engine: Engine, scope: Scope, receive: Receive, send: Send, path: str
+) -> bool:
+    """False: for who asks there is nothing, so the application answers as if without us.
+
+    Also what takes long is done here and in no other thread: a walk of the heap holds the
+    interpreter's lock, so the loop would stand still all the same.
+    """
+    from dataclasses import replace
+
+    from memscope.web.dashboard import NOT_FOUND
+
+    assert engine.dashboard is not None
+    call = _call(engine, scope, path)
+    if call.method not in ("GET", "HEAD"):
+        # The body is left to the application, unless it is for us.
+        if engine.dashboard.access.visitor(call, is_page=False) is None:
+            return False
+        call = replace(call, body=await _read_body(receive))
+    answer = engine.answer(call)
+    if answer.headers is NOT_FOUND.headers:
+        return False
+    await _send_answer(answer, call.method, send)
+    return True
+
+
+async def _send_answer(answer: Answer, method: str, send: Send) -> None:
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers]
+    if method != "HEAD":
+        headers.append((b"content-length", b"%d" % len(answer.body)))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+
+
+async def _read_body(receive: Receive) -> bytes:
+    """The body; of one that is too long as much as shows that it is."""
+    body = b""
+    while len(body) <= MOST_BODY:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):  # a disconnect has none
+            break
+    return body
+
+
+def _call(engine: Engine, scope: Scope, path: str) -> Call:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    mount = engine.settings.mount
+    client = scope.get("client")
+    return Call(
+        method=scope["method"],
+        path=path[len(mount) + 1 :],
+        query=_query(scope),
+        headers=headers,
+        remote_addr=client[0] if client else "",
+        scheme=scope.get("scheme", "http"),
+        root=scope.get("root_path", "") + mount,
+        source=scope,
+    )
