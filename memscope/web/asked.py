@@ -46,7 +46,7 @@ class Handles(Protocol):
     def find(self, handle: str, /) -> Any: ...
 
 
-class Unknown(LookupError):
+class Unknown(LookupError):  # noqa: N818 -- an answer, not a fault
     """What was asked for is not there, or not any more.  The text says what."""
 
 
@@ -126,7 +126,8 @@ def series_data(asked: Asked, one: ClassSeries) -> dict[str, Any]:
         "max": max(one.values, default=0),
         "growth": one.growth,
         "bytes": one.bytes,
-        "only_up": one.only_up,
+        "only_up": one.rises > 0,
+        "rises": one.rises,
         "values": list(one.values),
     }
 

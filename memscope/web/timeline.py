@@ -22,9 +22,9 @@ from memscope.naming import exact
 from memscope.process import resident_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
-__all__ = ["CLASSES", "POINTS", "ClassSeries", "Point", "Timeline", "class_counts", "only_rises"]
+__all__ = ["CLASSES", "POINTS", "ClassSeries", "Point", "Timeline", "class_counts", "rises"]
 
 POINTS = 120
 CLASSES = 1000
@@ -33,6 +33,11 @@ PAUSES = 50
 """How many times as long as a point took is waited before the next."""
 
 LEAST_POINTS, LEAST_RISES = 5, 2
+OTHERS = 4
+"""Row of the classes that are not told apart, after those of the fields of a Point."""
+
+FIRST_ROWS = OTHERS + 1
+OWN = "memscope."
 LONGEST_NAME = 300
 
 
@@ -62,8 +67,9 @@ class ClassSeries(NamedTuple):
         return self.values[-1] - self.values[0] if self.values else 0
 
     @property
-    def only_up(self) -> bool:
-        return only_rises(self.values)
+    def rises(self) -> int:
+        """At how many points there were more than before; 0 if they do not only go up."""
+        return rises(self.values)
 
 
 class Timeline:
@@ -79,11 +85,15 @@ class Timeline:
         self._lock = threading.Lock()
         self._due = 0.0
         self._taken = 0
-        self._process = [array("q", bytes(8 * self._points)) for _ in range(4)]
-        self._series: dict[str, array[int]] = {}
+        # One block of numbers for all series, so that they are not themselves hundreds of
+        # objects that become more.
+        self._numbers = array("q", bytes(8 * self._points * FIRST_ROWS))
+        self._free: list[int] = []
+        self._rows: dict[str, int] = {}
         self._since: dict[str, int] = {}
         self._bytes: dict[str, int] = {}
-        self._others = array("q", bytes(8 * self._points))
+        self.own_objects = 0
+        """Of memscope's classes at the last point, which have no series."""
         self.merged = 0
         """Classes at the last point that are not told apart: those with the fewest objects."""
         self.seconds = 0.0
@@ -116,26 +126,26 @@ class Timeline:
             return [
                 Point(milliseconds / 1000, rss, traced, objects)
                 for milliseconds, rss, traced, objects in zip(
-                    *(self._ordered(ring) for ring in self._process), strict=True
+                    *(self._ordered(row) for row in range(OTHERS)), strict=True
                 )
             ]
 
     def classes(self) -> list[ClassSeries]:
-        """Of the last points: what only goes up first, then what grew, then what is many."""
+        """Of the last points: what only goes up first, and most often; then what grew."""
         with self._lock:
-            found = [self._series_of(name) for name in self._series]
-        found.sort(key=lambda one: (not one.only_up, -one.growth, -one.values[-1], one.name))
+            found = [self._series_of(name) for name in self._rows]
+        found.sort(key=lambda one: (-one.rises, -one.growth, -one.values[-1], one.name))
         return found
 
     def series(self, name: str) -> ClassSeries | None:
         """Of one class; None if it is not known."""
         with self._lock:
-            return self._series_of(name) if name in self._series else None
+            return self._series_of(name) if name in self._rows else None
 
     def others(self) -> int:
         """Objects, at the last point, of the classes that are not told apart."""
         with self._lock:
-            return self._others[(self._taken - 1) % self._points] if self._taken else 0
+            return self._ordered(OTHERS)[-1] if self._taken else 0
 
     # -- under the lock
 
@@ -143,54 +153,74 @@ class Timeline:
         counts = class_counts()
         traced = _memscope.get_traced_memory()[0] if _memscope.is_tracing() else 0
         objects = sum(count for count, _ in counts.values())
-        slot = self._taken % self._points
+        own = [name for name in counts if name.startswith(OWN)]
+        self.own_objects = sum(counts.pop(name)[0] for name in own)
         now = (int(time.time() * 1000), resident_bytes() or 0, traced, objects)
-        for ring, value in zip(self._process, now, strict=True):
-            ring[slot] = value
+        for field, value in enumerate(now):
+            self._set(field, value)
         kept = self._told_apart(counts)
-        self._others[slot] = sum(count for name, (count, _) in counts.items() if name not in kept)
-        self.merged = sum(name not in kept for name in counts)
+        merged = [count for name, (count, _) in counts.items() if name not in kept]
+        self._set(OTHERS, sum(merged))
+        self.merged = len(merged)
+        nothing = (0, 0)
+        self._bytes = {name: counts.get(name, nothing)[1] for name in kept}
         for name in kept:
-            ring = self._series.get(name) or self._begin(name)
-            ring[slot] = counts[name][0] if name in counts else 0
-        self._bytes = {name: counts[name][1] if name in counts else 0 for name in kept}
+            row = self._rows.get(name)
+            self._set(self._begin(name) if row is None else row, counts.get(name, nothing)[0])
         self._taken += 1
 
-    def _told_apart(self, counts: dict[str, tuple[int, int]]) -> Iterable[str]:
-        """The names that have a series of their own; of others the series is merged."""
+    def _told_apart(self, counts: dict[str, tuple[int, int]]) -> Collection[str]:
+        """The names that have a series of their own; those of others end."""
         if self._taken % self._points == 0:
-            for name in [name for name, ring in self._series.items() if not any(ring)]:
+            for name in [name for name, row in self._rows.items() if not any(self._row(row))]:
                 self._end(name)
-        names = self._series.keys() | counts.keys()
+        names = {*self._rows, *counts}
         if len(names) <= self._classes:
             return names
         nothing = (0, 0)
         order = sorted(names, key=lambda name: (-counts.get(name, nothing)[0], name))
         for name in order[self._classes :]:
-            if name in self._series:
-                for at, value in enumerate(self._end(name)):
-                    self._others[at] += value
+            if name in self._rows:
+                self._end(name)
         return set(order[: self._classes])
 
-    def _begin(self, name: str) -> array[int]:
-        ring = self._series[name] = array("q", bytes(8 * self._points))
+    def _begin(self, name: str) -> int:
+        if not self._free:
+            row = len(self._numbers) // self._points
+            self._numbers.frombytes(bytes(8 * self._points))
+        else:
+            row = self._free.pop()
+            for at in range(row * self._points, (row + 1) * self._points):
+                self._numbers[at] = 0
+        self._rows[name] = row
         self._since[name] = self._taken
-        return ring
+        return row
 
-    def _end(self, name: str) -> array[int]:
+    def _end(self, name: str) -> None:
+        """A series goes, and what it was counts among the others."""
+        row = self._rows.pop(name)
         self._since.pop(name)
-        return self._series.pop(name)
+        for at, value in enumerate(self._row(row)):
+            self._numbers[OTHERS * self._points + at] += value
+        self._free.append(row)
+
+    def _set(self, row: int, value: int) -> None:
+        self._numbers[row * self._points + self._taken % self._points] = value
+
+    def _row(self, row: int) -> array[int]:
+        return self._numbers[row * self._points : (row + 1) * self._points]
 
     def _series_of(self, name: str) -> ClassSeries:
-        known = self._taken - self._since[name]
-        values = self._ordered(self._series[name])
+        known = min(self._taken - self._since[name], self._points)
+        values = self._ordered(self._rows[name])
         return ClassSeries(name, tuple(values[-known:]), self._bytes.get(name, 0))
 
-    def _ordered(self, ring: array[int]) -> array[int]:
+    def _ordered(self, row: int) -> array[int]:
+        values = self._row(row)
         if self._taken <= self._points:
-            return ring[: self._taken]
+            return values[: self._taken]
         at = self._taken % self._points
-        return ring[at:] + ring[:at]
+        return values[at:] + values[:at]
 
 
 def class_counts() -> dict[str, tuple[int, int]]:
@@ -205,13 +235,18 @@ def class_counts() -> dict[str, tuple[int, int]]:
     return counts
 
 
-def only_rises(values: Sequence[int]) -> bool:
-    """Whether they never fell, and rose again and again."""
+def rises(values: Sequence[int]) -> int:
+    """How often they rose; 0 if they do not only go up.
+
+    That is: they never fell, rose again and again, and lately too, so that what a program
+    makes while it warms up is not taken for what it goes on making.
+    """
     if len(values) < LEAST_POINTS:
-        return False
-    rises = 0
+        return 0
+    found = last = 0
     for at in range(1, len(values)):
         if values[at] < values[at - 1]:
-            return False
-        rises += values[at] > values[at - 1]
-    return rises >= LEAST_RISES
+            return 0
+        if values[at] > values[at - 1]:
+            found, last = found + 1, at
+    return found if found >= LEAST_RISES and last >= len(values) // 2 else 0

@@ -40,16 +40,18 @@ def types(engine: Engine, asked: Asked) -> dict[str, Any]:
         "span_seconds": points[-1].time - points[0].time if points else 0.0,
         "classes": len(found),
         "fitting": len(fitting),
-        "only_up": sum(one.only_up for one in found),
+        "only_up": sum(one.rises > 0 for one in found),
         "types": [series_data(asked, one) for one in fitting[:MOST_ROWS]],
         "merged_classes": timeline.merged,
         "merged_objects": timeline.others(),
+        "own_objects": timeline.own_objects,
     }
 
 
 def _one(engine: Engine, asked: Asked) -> dict[str, Any]:
     name = asked.find("class", asked.argument)
-    assert engine.timeline is not None and engine.kept is not None
+    assert engine.timeline is not None
+    assert engine.kept is not None
     one = engine.timeline.series(name)
     if one is None:
         raise Unknown("This class has had no objects for some minutes.")

@@ -61,7 +61,7 @@ def overview(engine: Engine, asked: Asked) -> dict[str, Any]:
         ],
         "more_growing_routes": max(len(growing) - MOST_GROWING, 0),
         "growing_classes": [
-            series_data(asked, one) for one in timeline.classes()[:MOST_GROWING] if one.only_up
+            series_data(asked, one) for one in timeline.classes()[:MOST_GROWING] if one.rises
         ],
         "requests": {
             "begun": recorder.begun,
