@@ -16,11 +16,13 @@ import json
 import logging
 import os
 import weakref
-from importlib import resources
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from memscope.web.access import MOST_PARAMETERS, READS, Access, location, parameters_of
+from memscope.web.asked import SCHEMA, Asked, Unknown
+from memscope.web.assets import KINDS, asset
 from memscope.web.handles import Handles
 from memscope.web.http import MOST_BODY, Answer, Call
 from memscope.web.jobs import Busy, Jobs, TooLarge
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from memscope.web.access import Visitor
+    from memscope.web.context import Context
     from memscope.web.engine import Engine
 
 __all__ = ["NOT_FOUND", "STATUSES", "Dashboard"]
@@ -56,7 +59,6 @@ HEADERS = (
 """Of every answer."""
 
 TEXT, HTML, JSON = "text/plain; charset=utf-8", "text/html; charset=utf-8", "application/json"
-FILES = {"memscope.css": "text/css; charset=utf-8", "memscope.js": "text/javascript; charset=utf-8"}
 FORM = "application/x-www-form-urlencoded"
 
 MOST_TOLD = 50
@@ -70,9 +72,16 @@ def _answer(status: int, kind: str, body: bytes, *headers: tuple[str, str]) -> A
     return Answer(status, (("Content-Type", kind), *HEADERS, *headers), body)
 
 
+NO_PAGE = "There is no such page."
+FAILED = "memscope failed here. The log of the program says how."
+
 NOT_FOUND = _answer(404, TEXT, b"Not Found\n")
 """What everybody gets who may not see the pages.  An adapter may give the framework's own answer
 to a path that is not there instead."""
+
+
+class Refused(Exception):  # noqa: N818 -- an answer, not a failure
+    """To a visitor: the status, a sentence, more headers."""
 
 
 class Place(NamedTuple):
@@ -88,7 +97,7 @@ class Place(NamedTuple):
         """None: nothing of ours can be there."""
         if len(path) > LONGEST_PATH:
             return None
-        if path in FILES:
+        if path in KINDS:
             return cls("file", path)
         kind = "page"
         if path.endswith(".json"):
@@ -98,7 +107,7 @@ class Place(NamedTuple):
         name, slash, rest = path.partition("/")
         if name == "do" and kind == "page":
             return cls("action", rest)
-        if not ARGUMENT.issuperset(name + rest) or (slash and not rest):
+        if not ARGUMENT.issuperset(name + rest) or (slash and not (name and rest)):
             return None
         return cls(kind, name, rest)
 
@@ -130,50 +139,47 @@ class Dashboard:
         return Answer(answer.status, answer.headers, b"") if call.method == "HEAD" else answer
 
     def _for_visitor(self, call: Call, place: Place | None, visitor: Visitor) -> Answer:
-        from memscope.web.asked import Unknown
-
         if visitor.go_to:
             cookie = [("Set-Cookie", visitor.cookie)] if visitor.cookie else []
             return _answer(303, TEXT, b"", ("Location", visitor.go_to), *cookie)
-        if place is None:
-            return NOT_FOUND
-        methods = ("POST",) if place.kind == "action" else READS
-        if call.method not in methods:
-            return _refusal(place, 405, "Not this way.", ("Allow", ", ".join(methods)))
-        if len(call.body) > MOST_BODY:
-            return _refusal(place, 413, "That is more than a form of memscope's sends.")
         try:
+            if place is None:
+                raise Refused(404, NO_PAGE)
+            methods = ("POST",) if place.kind == "action" else READS
+            if call.method not in methods:
+                allowed = ", ".join(methods)
+                raise Refused(405, f"Only {allowed} can be used here.", ("Allow", allowed))
+            if len(call.body) > MOST_BODY:
+                raise Refused(413, "That is more than a form of these pages sends.")
             if place.kind == "file":
-                return self._file(place)
+                return _answer(200, KINDS[place.name], asset(place.name))
             if place.kind == "action":
                 return self._act(call, place, visitor)
             return self._page(call, place, visitor)
+        except Refused as refused:
+            return _refusal(call, place, *refused.args)
         except Unknown as unknown:
-            return _refusal(place, 404, str(unknown))
+            return _refusal(call, place, 404, str(unknown))
+        except Busy as busy:
+            return _refusal(call, place, 429, str(busy), ("Retry-After", str(busy.retry_after)))
+        except TooLarge as large:
+            return _refusal(call, place, 503, str(large))
         except Exception:
-            self._tell(f"to answer {place.kind} {place.name}")
-            return _refusal(place, 500, "memscope failed here. The log of the program says how.")
+            self._tell(f"to answer {call.method} {place.name if place is not None else ''}")
+            return _refusal(call, place, 500, FAILED)
 
     def _page(self, call: Call, place: Place, visitor: Visitor) -> Answer:
         from memscope.web import pages, views
 
         view = views.PAGES.get(place.name)
         if view is None:
-            return NOT_FOUND
+            raise Refused(404, NO_PAGE)
         asked = self._asked(parameters_of(call.query), place.argument)
         data = redacted(view(self._engine, asked))
         if place.kind == "data":
-            text = json.dumps({"schema": 1, **data}, allow_nan=False, separators=(",", ":"))
-            # Nothing in it looks like HTML, whoever takes it for that.
-            for character in "<>&":
-                text = text.replace(character, f"\\u{ord(character):04x}")
-            return _answer(200, JSON, text.encode("ascii"))
-        context = pages.Context(
-            root=location(call.root, "").rstrip("/"),
-            csrf=visitor.csrf,
-            worker=f"process {self._engine.pid}",
-            path=call.path,
-            query=urlencode(asked.query, errors="replace"),
+            return _answer(200, JSON, _json({"schema": SCHEMA, **data}))
+        context = _context(call)._replace(
+            csrf=visitor.csrf, path=call.path, query=urlencode(asked.query, errors="replace")
         )
         html = pages.render(place.name or "overview", data, context)
         return _answer(200, HTML, html.encode("utf-8", "replace"))
@@ -183,40 +189,25 @@ class Dashboard:
 
         action = views.ACTIONS.get(place.name)
         if action is None:
-            return NOT_FOUND
+            raise Refused(404, NO_PAGE)
         if call.headers.get("content-type", FORM).partition(";")[0].strip().lower() != FORM:
-            return _refusal(place, 415, f"An action is asked for with {FORM}.")
+            raise Refused(415, f"An action is asked for with {FORM}.")
         form = _first_values(_form_parameters(call.body))
         given = form.pop("csrf", "") or call.headers.get("x-memscope-csrf", "")
         if not visitor.has_token and not self.access.is_csrf(visitor, given):
-            return _refusal(
-                place, 403, "This form is not of one of these pages, or is too old: load it anew."
-            )
+            raise Refused(403, "This form is not of one of these pages, or too old: load it anew.")
         asked = self._asked(parameters_of(call.query), "")
 
         def run() -> str:
             return action.run(self._engine, asked, form)
 
-        try:
-            page = self.jobs.run(action.name, run) if action.heavy else run()
-        except Busy as busy:
-            wait = ("Retry-After", str(busy.retry_after))
-            return _refusal(place, 429, str(busy), wait)
-        except TooLarge as large:
-            return _refusal(place, 503, str(large))
+        page = self.jobs.run(action.name, run) if action.heavy else run()
         path, _, query = page.partition("?")
-        return _answer(
-            303, TEXT, b"", ("Location", location(call.root, path, parameters_of(query)))
-        )
+        go_to = location(call.root, path, parameters_of(query))
+        return _answer(303, TEXT, b"", ("Location", go_to))
 
-    def _asked(self, parameters: Iterable[tuple[str, str]], argument: str) -> Any:
-        from memscope.web.asked import Asked
-
+    def _asked(self, parameters: Iterable[tuple[str, str]], argument: str) -> Asked:
         return Asked(_first_values(parameters), self.handles, argument)
-
-    def _file(self, place: Place) -> Answer:
-        body = resources.files("memscope.web").joinpath(place.name).read_bytes()
-        return _answer(200, FILES[place.name], body)
 
     def _tell(self, what: str) -> None:
         """Log the exception at hand, unless the like was logged before."""
@@ -225,11 +216,33 @@ class Dashboard:
             log.exception("memscope failed %s; told once", what)
 
 
-def _refusal(place: Place, status: int, sentence: str, *headers: tuple[str, str]) -> Answer:
-    if place.kind == "data":
-        text = json.dumps({"schema": 1, "error": sentence})
-        return _answer(status, JSON, text.encode(), *headers)
-    return _answer(status, TEXT, f"{sentence}\n".encode("utf-8", "replace"), *headers)
+def _refusal(
+    call: Call, place: Place | None, status: int, sentence: str, *headers: tuple[str, str]
+) -> Answer:
+    """Tell a visitor in a sentence why there is no page."""
+    if place is not None and place.kind == "data":
+        return _answer(status, JSON, _json({"schema": SCHEMA, "error": sentence}), *headers)
+    from memscope.web import pages
+    from memscope.web.markup import tag
+
+    title = HTTPStatus(status).phrase
+    main = tag("main", tag("h1", title), tag("p", sentence, class_="lead"), id="main", tabindex=-1)
+    html = pages.frame(title, _context(call), main, "none of the tabs")
+    return _answer(status, HTML, html.encode("utf-8", "replace"), *headers)
+
+
+def _context(call: Call) -> Context:
+    from memscope.web.context import Context
+
+    return Context(root=location(call.root, "").rstrip("/"))
+
+
+def _json(data: dict[str, Any]) -> bytes:
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    # Nothing in it is a tag, for whoever takes it for HTML.
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text.encode("ascii")
 
 
 def _first_values(parameters: Iterable[tuple[str, str]]) -> dict[str, str]:
