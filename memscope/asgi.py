@@ -49,21 +49,22 @@ class MemscopeMiddleware:
     def __init__(self, app: Application, **options: Any) -> None:
         """Raises SettingsError if an option is wrong."""
         self.app = app
-        self.engine = Engine.of(options, server="ASGI")
+        self.engine = engine = Engine.of(options, server="ASGI")
+        self._has_trigger = engine is not None and engine.settings.trigger_param is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         engine = self.engine
         if engine is None or scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        path = _path(scope)
-        trigger = engine.settings.trigger_param
-        visit = engine.begin(
-            path,
-            "" if trigger is None else _query(scope),
-            scope,
-            None if trigger is None else partial(_call, engine, scope, path),
-        )
+        path: str = scope["path"]
+        if scope.get("root_path"):
+            path = _below(scope["root_path"], path)
+        if self._has_trigger:
+            ask = partial(_call, engine, scope, path)
+            visit = engine.begin(path, _query(scope), scope, ask)
+        else:
+            visit = engine.begin(path, "", scope)
         if visit is None:
             if not engine.serves(path) or not await _is_answered(
                 engine, scope, receive, send, path
@@ -103,16 +104,20 @@ class _Response:
         self._send = send
         self.status: int | None = None
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         """The send() that the application gets."""
         kind = message["type"]
         if kind == "http.response.start":
             self.status = message.get("status")
-            if self._engine.settings.header:
+            if self._visit.sampled:
                 message = self._with_headers(message)
+        elif kind in FINAL and not message.get("more_body"):
+            return self._send_last(message)
+        return self._send(message)
+
+    async def _send_last(self, message: Message) -> None:
         await self._send(message)
-        if kind in FINAL and not message.get("more_body"):
-            self._visit.answered = time.perf_counter()
+        self._visit.answered = time.perf_counter()
 
     def _with_headers(self, message: Message) -> Message:
         more = self._engine.response_headers(self._visit)
@@ -185,11 +190,9 @@ def view_of(scope: Scope) -> Any:
     return scope.get("endpoint") if handler is None else handler.fn
 
 
-def _path(scope: Scope) -> str:
+def _below(root: str, path: str) -> str:
     """The path below where this middleware is mounted."""
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
+    if path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
         return path[len(root) :] or "/"
     return path
 

@@ -31,39 +31,44 @@ if TYPE_CHECKING:
 
     from memscope.web.recorder import Visit
 
-__all__ = ["MemscopeMiddleware"]
+    Environ = dict[str, Any]
+    StartResponse = Callable[..., Any]
+    Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
-Environ = dict[str, Any]
+__all__ = ["MemscopeMiddleware"]
 
 
 class MemscopeMiddleware:
     """Wraps a WSGI application; options are those of memscope.web.settings."""
 
-    def __init__(self, app: Callable[..., Iterable[bytes]], **options: Any) -> None:
+    def __init__(self, app: Application, **options: Any) -> None:
         """Raises SettingsError if an option is wrong."""
-        self.app = app
-        self.engine = Engine.of(options, server="WSGI")
+        self._wrap(app, Engine.of(options, server="WSGI"))
 
     @classmethod
-    def with_engine(cls, app: Callable[..., Iterable[bytes]], engine: Engine | None) -> Self:
+    def with_engine(cls, app: Application, engine: Engine | None) -> Self:
         """For adapters of frameworks, which have settings of their own."""
         self = cls.__new__(cls)
-        self.app = app
-        self.engine = engine
+        self._wrap(app, engine)
         return self
 
-    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def _wrap(self, app: Application, engine: Engine | None) -> None:
+        self.app = app
+        self.engine = engine
+        self._has_trigger = engine is not None and engine.settings.trigger_param is not None
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         engine = self.engine
         if engine is None:
             return self.app(environ, start_response)
-        path = _path(environ)
-        trigger = engine.settings.trigger_param
-        visit = engine.begin(
-            path,
-            environ.get("QUERY_STRING", ""),
-            environ,
-            None if trigger is None else partial(_call, engine, environ, path),
-        )
+        path: str = environ.get("PATH_INFO") or "/"
+        if not path.isascii():
+            path = _decoded(path)
+        if self._has_trigger:
+            ask = partial(_call, engine, environ, path)
+            visit = engine.begin(path, environ.get("QUERY_STRING", ""), environ, ask)
+        else:
+            visit = engine.begin(path, "", environ)
         if visit is None:
             answer = _answer(engine, environ, path) if engine.serves(path) else None
             if answer is None:
@@ -73,8 +78,12 @@ class MemscopeMiddleware:
         try:
             result = self.app(environ, response.start)
         except BaseException:
-            response.finish(failed=True)
+            response.failed = True
+            response.finish()
             raise
+        if type(result) is list or type(result) is tuple:
+            response.chunks = result
+            return response
         wrapper = environ.get("wsgi.file_wrapper")
         if isinstance(wrapper, type) and isinstance(result, wrapper):
             response.finish()
@@ -85,13 +94,15 @@ class MemscopeMiddleware:
 
 
 class _Response:
-    """What is seen of one response.
+    """What is seen of one response; and the body, if the application returned a list.
 
-    Apart from the body, because the application's generator holds start(): a body that held
-    both would be a cycle.
+    Another body is apart, because a generator of the application holds start(): who held both
+    would be part of a cycle.
     """
 
-    __slots__ = ("_engine", "_environ", "_path", "_start_response", "_visit", "failed", "status")
+    __slots__ = (
+        "_engine", "_environ", "_path", "_start_response", "_status", "_visit", "chunks", "failed",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -99,22 +110,21 @@ class _Response:
         visit: Visit,
         environ: Environ,
         path: str,
-        start_response: Callable[..., Any],
+        start_response: StartResponse,
     ) -> None:
         self._engine = engine
         self._visit = visit
         self._environ = environ
         self._path = path
         self._start_response = start_response
-        self.status: Any = ""
+        self._status: Any = None
         self.failed = False
 
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         """The start_response() that the application gets."""
-        self.status = status
-        engine = self._engine
-        if engine.settings.header:
-            more = engine.response_headers(self._visit)
+        self._status = status
+        if self._visit.sampled:
+            more = self._engine.response_headers(self._visit)
             if more:
                 headers = [*headers, *more]
         if exc_info is None:
@@ -124,24 +134,34 @@ class _Response:
         finally:
             exc_info = None  # this frame is in its traceback
 
-    def finish(self, failed: bool = False) -> None:
+    def finish(self) -> None:
         """The request is over."""
         environ = self._environ
-        # What is no text is told to the application by the server.
-        code = self.status[:3] if isinstance(self.status, str) else ""
         self._engine.finish(
             self._visit,
             method=environ.get("REQUEST_METHOD", "GET"),
             path=self._path,
             route=environ.get("memscope.route"),
-            status=int(code) if code.isdecimal() and not (failed or self.failed) else None,
+            status=None if self.failed else _code(self._status),
             view=environ.get("memscope.view"),
             source=environ,
         )
 
+    chunks: list[bytes] | tuple[bytes, ...]
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.chunks)
+
+    def close(self) -> None:
+        self.chunks = ()
+        self.finish()
+
 
 class _Body:
-    """Stands for what the application returned."""
+    """Stands for what the application returned, if that is no list."""
 
     __slots__ = ("_closed", "_response", "_result")
 
@@ -151,13 +171,9 @@ class _Body:
         self._closed = False
 
     def __iter__(self) -> Iterator[bytes]:
-        result = self._result
-        return iter(result) if type(result) in (list, tuple) else self._watched(result)
-
-    def _watched(self, result: Iterable[bytes]) -> Iterator[bytes]:
         try:
             # Not "yield from", which would close the application's iterator as well.
-            for chunk in result:  # noqa: UP028
+            for chunk in self._result:  # noqa: UP028
                 yield chunk
         except Exception:
             self._response.failed = True
@@ -181,7 +197,7 @@ class _Body:
 
 
 class _SizedBody(_Body):
-    """Of a list or the like: servers make a Content-Length of the only chunk."""
+    """Of what has a length: servers make a Content-Length of the only chunk."""
 
     __slots__ = ()
 
@@ -189,10 +205,14 @@ class _SizedBody(_Body):
         return len(self._result)
 
 
-def _path(environ: Environ) -> str:
-    path: str = environ.get("PATH_INFO") or "/"
-    # WSGI has bytes as texts of Latin-1.
-    return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
+def _code(status: Any) -> int | None:
+    """Of "200 OK"; None of what is no status: that the server tells to the application."""
+    return int(status[:3]) if isinstance(status, str) and status[:3].isdecimal() else None
+
+
+def _decoded(path: str) -> str:
+    """WSGI has bytes as texts of Latin-1."""
+    return path.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 # Our own pages
@@ -213,7 +233,7 @@ def _answer(engine: Engine, environ: Environ, path: str) -> Answer | None:
     return None if answer.headers is NOT_FOUND.headers else answer
 
 
-def _send(answer: Answer, environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
+def _send(answer: Answer, environ: Environ, start_response: StartResponse) -> list[bytes]:
     headers = list(answer.headers)
     body = []
     if environ.get("REQUEST_METHOD") != "HEAD":

@@ -203,7 +203,11 @@ class Engine:
         """What to add to a response that begins now."""
         if visit is None or not self.settings.header or not visit.sampled:
             return []
-        retained = self.recorder.retained_so_far(visit)
+        try:
+            retained = self.recorder.retained_so_far(visit)
+        except Exception:
+            self._broken("at the beginning of a response")
+            return []
         if retained is None:
             return []
         return [
@@ -220,7 +224,11 @@ class Engine:
     def answer(self, call: Call) -> Answer:
         """Answer a request to one of our pages; only where serves() is true."""
         assert self.dashboard is not None
-        return self.dashboard.answer(call)
+        self.recorder.disturb()
+        try:
+            return self.dashboard.answer(call)
+        finally:
+            self.recorder.calm()
 
     # -- what is done between requests
 

@@ -34,10 +34,14 @@ METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT".split
 MOST_NAME = 200
 IDENTIFIER = re.compile(r"\d+|[0-9a-fA-F-]{16,}|[^/]{40,}|[^/]*\d{3,}[^/]*|[^/]*[%@=][^/]*")
 MOST_SEGMENTS = 8
+PLAIN = re.compile(r"(?:/[A-Za-z_.~-]{0,15}){1,7}")
+"""Paths in which nothing looks like an identifier, and they are not long: most."""
 
 
 def template(path: str) -> str:
     """A name for all paths that differ in what looks like an identifier only."""
+    if PLAIN.fullmatch(path):
+        return path
     segments = path[:2000].split("/")
     named = ["{}" if IDENTIFIER.fullmatch(segment) else segment for segment in segments]
     if len(named) > MOST_SEGMENTS:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from typing import Any
 
 import pytest
+from hypothesis import example
 from hypothesis import given as over
 from hypothesis import strategies as st
 
 from memscope.leak_report import Site
+from memscope.web import routes
 from memscope.web.routes import OTHERS, Ring, Routes, endpoint_of, template
 
 
@@ -156,3 +159,16 @@ def test_covering_is_by_the_newest_frame_that_a_route_has() -> None:
     traceback = (Site("lib.py", 1, "make"), Site("app.py", 1, "inner"), Site("app.py", 1, "outer"))
     assert [route.name for route in routes.covering(traceback)] == ["GET /inner"]
     assert routes.covering(traceback[:1]) == ()
+
+
+@over(st.text("ab-/_.~1%@=é", max_size=60))
+@example("/" + "a" * 15)
+@example("/" + "a" * 16)
+@example("/a" * 7)
+@example("/a" * 8)
+@example("/" + "x" * 40)
+def test_the_short_way_to_a_template_is_the_long_one(path: str) -> None:
+    short = template(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(routes, "PLAIN", re.compile("(?!)"))
+        assert template(path) == short
