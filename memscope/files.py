@@ -20,8 +20,10 @@ def read(filename: PathLike) -> bytes:
         return file.read()
 
 
-def write_whole(filename: PathLike, data: bytes) -> None:
+def write_whole(filename: PathLike, data: bytes, *, private: bool = False) -> None:
     """Make *filename* hold *data*; whatever goes wrong, it never holds a part of it.
+
+    *private*: only its owner may read it.
 
     The data goes to a new file beside it, to the disk, and then by one rename to
     its place; a symbolic link keeps pointing to it.  What is not a regular
@@ -36,7 +38,7 @@ def write_whole(filename: PathLike, data: bytes) -> None:
     # and be found in the next snapshot.
     temporary = f"{target}.{os.getpid()}.tmp"
     try:
-        with open(temporary, "xb") as file:
+        with open(temporary, "xb", opener=_open_private if private else None) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -47,6 +49,10 @@ def write_whole(filename: PathLike, data: bytes) -> None:
         with suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 @contextmanager

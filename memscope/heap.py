@@ -226,7 +226,8 @@ class HeapSnapshot:
         each other: attributes, variables, functions, classes, and the keys of dicts, up to
         60 characters of each.  No other content of the program's objects does.
 
-        The file appears whole or not at all.  Raises OSError and MemoryError.  Cost: about
+        The file appears whole or not at all, and only its owner may read it.  Raises
+        OSError and MemoryError.  Cost: about
         a full collection, during which other threads wait; some 13 bytes for each object.
         """
         data = self._graph.to_bytes(
@@ -238,7 +239,7 @@ class HeapSnapshot:
             longest=naming.TEXT_MAX,
             sites=None if self._join is None else self._join.site_column(),
         )
-        files.write_whole(filename, data)
+        files.write_whole(filename, data, private=True)
 
     @staticmethod
     def load(filename: PathLike) -> HeapSnapshot:

@@ -230,10 +230,10 @@ class Snapshot(BlockTable):
     def save(self, filename: PathLike) -> None:
         """Write the snapshot to *filename* in memscope's own format (docs/dump-format.md).
 
-        The file appears whole or not at all.  Attributes added to the object are
-        not saved; :meth:`dump` keeps them.  Raises OSError.
+        The file appears whole or not at all, and only its owner may read it.  Attributes
+        added to the object are not saved; :meth:`dump` keeps them.  Raises OSError.
         """
-        files.write_whole(filename, self.columns.to_bytes())
+        files.write_whole(filename, self.columns.to_bytes(), private=True)
 
     @staticmethod
     def load(filename: PathLike) -> Snapshot:

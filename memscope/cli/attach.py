@@ -11,6 +11,7 @@ import json
 import os
 import select
 import socket
+import struct
 import sys
 import tempfile
 import time
@@ -219,6 +220,7 @@ def _ask(
 
     address, script = os.path.join(folder, "socket"), os.path.join(folder, "begin.py")
     server.bind(address)
+    os.chmod(address, 0o600)
     server.listen(1)
     wishes = {
         "protocol": PROTOCOL,
@@ -240,7 +242,7 @@ def _ask(
     except (OSError, RuntimeError) as error:
         raise CommandError(f"process {options.pid} cannot be watched: {error}") from error
     try:
-        line = _accept(server, options)
+        line = _accept(server, options, owner)
     except (CommandError, KeyboardInterrupt):
         # The process has the path of the lines and will run them when it can: nothing, then.
         if _lives(options.pid):
@@ -257,11 +259,14 @@ def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_EXCL, 0o600)
 
 
-def _accept(server: socket.socket, options: argparse.Namespace) -> socket.socket:
+def _accept(server: socket.socket, options: argparse.Namespace, owner: int) -> socket.socket:
     begun, told = time.monotonic(), False
     while (passed := time.monotonic() - begun) < options.timeout:
         if select.select([server], [], [], 0.1)[0]:
-            return server.accept()[0]
+            line = server.accept()[0]
+            if _user_of(line) in (owner, None):
+                return line
+            line.close()  # only root gets past the folder's mode, and it is not asked
         if not _lives(options.pid):
             raise CommandError(f"process {options.pid} ended before it could be watched")
         if passed > PATIENCE and not told and not options.quiet:
@@ -274,6 +279,17 @@ def _accept(server: socket.socket, options: argparse.Namespace) -> socket.socket
         f"process {options.pid} did not answer within {options.timeout:g} seconds: its main thread"
         " runs no Python code; --timeout waits longer"
     )
+
+
+def _user_of(line: socket.socket) -> int | None:
+    """Who is at the other end; None where the system does not tell."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None:
+        return None
+    credentials = struct.Struct("3i")
+    answer = line.getsockopt(socket.SOL_SOCKET, option, credentials.size)
+    user: int = credentials.unpack(answer)[1]
+    return user
 
 
 def _lives(pid: int) -> bool:
