@@ -202,9 +202,10 @@ def _place(place: Mapping[str, Any], by: str) -> Html:
         return where
     callers = place["callers"]
     shown = [tag("li", code(f"{one['file']}:{one['line']}")) for one in callers[:MOST_CALLERS]]
-    if len(callers) > MOST_CALLERS:
-        shown.append(tag("li", f"and {len(callers) - MOST_CALLERS:,} more", class_="quiet"))
-    label = f"called from {len(callers):,} line{'s' * (len(callers) != 1)}"
+    count = len(callers) + place["more_callers"]
+    if count > len(shown):
+        shown.append(tag("li", f"and {count - len(shown):,} more", class_="quiet"))
+    label = f"called from {count:,} line{'s' * (count != 1)}"
     return join(
         [where, tag("details", tag("summary", label), tag("ol", *shown, class_="plain small"))]
     )

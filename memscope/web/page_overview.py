@@ -104,8 +104,8 @@ def _growing(data: Mapping[str, Any], context: Context) -> Html:
                 context.link(f"routes/{route['handle']}", code(route["name"])),
                 tag(
                     "span",
-                    f" keeps {size_text(route['per_request'], True)} of each request, ",
-                    size(route["bytes"], True),
+                    f" keeps {size_text(route['per_request'])} of each request, ",
+                    size(route["bytes"]),
                     " so far",
                     f"; {route['leaks']:,} in the leak report" if route["leaks"] else "",
                 ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from memscope.page_drawings import bars
@@ -125,7 +124,8 @@ def _words(data: Mapping[str, Any]) -> list[Html]:
         words.append(f"One of {data['every']:,} requests is measured.")
     if data["shared_requests"] or any(row["shared"] for row in data["routes"]):
         words.append(
-            "Shared: in flight together with requests of other routes, so that what they kept"
+            "Shared: in flight together with requests of other routes, or with one of these"
+            " pages, so that what they kept"
             f" ({size_text(data['shared_bytes'], True)} in all) cannot be told apart and counts"
             " for none of them."
         )
@@ -160,7 +160,7 @@ def _verdict(data: Mapping[str, Any]) -> Html:
         )
     elif verdict == "growing":
         words = (
-            f"It keeps growing: {size_text(data['per_request'], True)} of each request,"
+            f"It keeps growing: {size_text(data['per_request'])} of each request,"
             " again and again, at no falling rate."
         )
     elif verdict == "filling":
@@ -199,7 +199,7 @@ def _facts(data: Mapping[str, Any]) -> Html:
             ),
         ),
         ("Errors", number(data["errors"])),
-        ("Last seen", f"{duration(max(time.time() - data['last_seen'], 0))} ago"),
+        ("Last seen", f"{duration(max(data['time'] - data['last_seen'], 0))} ago"),
     ]
     return tag(
         "dl",

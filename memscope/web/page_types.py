@@ -164,10 +164,9 @@ def _held(data: Mapping[str, Any]) -> Html:
             ),
         )
     count = held["count"]
-    about = (
-        f"{count:,} object{'s' * (count != 1)}, found {duration(held['age_seconds'])} ago"
-        f" in {duration(held['seconds'])}."
-    )
+    age = held["age_seconds"]
+    when = f"{duration(age)} ago" if age >= 1 else "just now"
+    about = f"{count:,} object{'s' * (count != 1)}, found {when} in {duration(held['seconds'])}."
     return section(
         "held",
         "Who holds them",

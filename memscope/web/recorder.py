@@ -14,9 +14,11 @@ the end is read twice: at once, and when the next request begins, where everythi
 it did at the beginning of this one.  The smaller number counts: what grew in between, with
 nothing in flight, is not the request's.
 
-The young garbage is collected before the first reading, so that a cycle that a request
-makes is not taken for something it keeps.  A request that is not measured pays for a lock
-and a counter.
+The young garbage is collected before the second reading, so that a cycle that a request makes
+is not taken for something it keeps.  Not before the first: what is alive is moved to the old
+generation by that, and a request that is in a cycle, as those of Django are, would stay there
+for long when it is garbage.  For the same reason an adapter calls settle() before it makes its
+request, if it can.  A request that is not measured pays for a lock and a counter.
 """
 
 from __future__ import annotations
@@ -130,6 +132,7 @@ class Recorder:
         self._span: Span | None = None
         self._pending: tuple[Span, int, int] | None = None
         self._since = 0.0
+        self._disturbances = 0
 
     @property
     def in_flight(self) -> int:
@@ -146,7 +149,12 @@ class Recorder:
 
     def begin(self, sampled: bool) -> Visit:
         """A request begins."""
-        readings = _readings() if sampled or self._pending is not None else None
+        readings = None
+        if self._pending is not None:
+            _collect_young()
+            readings = _readings()
+        elif sampled:
+            readings = _readings()
         settled = None
         now = time.perf_counter()
         with self._lock:
@@ -155,7 +163,7 @@ class Recorder:
                 self._count_lost()
             span = self._span
             if span is None:
-                span = self._span = Span(readings if sampled else None)
+                span = self._span = Span(readings if sampled and not self._disturbances else None)
                 self._since = now
                 settled, self._pending = self._pending, None
             self._active += 1
@@ -166,6 +174,9 @@ class Recorder:
 
     def settle(self) -> None:
         """Attribute what the last span retained, without waiting for the next request."""
+        if self._pending is None:
+            return
+        _collect_young()
         readings = _readings()
         with self._lock:
             if self._active:
@@ -173,6 +184,19 @@ class Recorder:
             settled, self._pending = self._pending, None
         if settled is not None and readings is not None:
             self._settle(settled, readings)
+
+    def disturb(self) -> None:
+        """Something else begins that takes memory, such as a page of ours: what is in flight
+        meanwhile is not measured."""
+        with self._lock:
+            self._disturbances += 1
+            if self._span is not None:
+                self._span.is_measured = False
+
+    def calm(self) -> None:
+        """It is over."""
+        with self._lock:
+            self._disturbances -= 1
 
     def finish(
         self, visit: Visit, method: str, name: str, *, failed: bool, view: object = None
@@ -210,8 +234,6 @@ class Recorder:
                 with self._lock:
                     route.shared += 1
         elif idle:
-            if gc.isenabled():
-                gc.collect(YOUNG)
             readings = _readings()
             with self._lock:
                 # Unless another began meanwhile, which this number would count in.
@@ -282,6 +304,11 @@ class Recorder:
         route.blocks += blocks
         for number in range(count):
             route.retained.append(size * (number + 1) // count - size * number // count)
+
+
+def _collect_young() -> None:
+    if gc.isenabled():
+        gc.collect(YOUNG)
 
 
 def _readings() -> tuple[int, int] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memscope import _memscope
 from memscope.heap_nodes import OWN_FOLDER
@@ -11,6 +11,8 @@ from memscope.tracing import take_snapshot
 from memscope.web.asked import Unknown, common, contains
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from memscope.snapshot import Snapshot
     from memscope.statistics import Statistic, StatisticDiff
     from memscope.web.asked import Asked
@@ -22,9 +24,32 @@ __all__ = ["KEYS", "allocations", "forget", "snapshots", "take"]
 KEYS = {"lineno": "line", "filename": "file", "function": "function", "traceback": "traceback"}
 """By what live memory is summed up, and how people call it."""
 
-MOST_KEPT = 1000
+MOST_KEPT = 500
+MOST_TRACEBACKS = 150
+MOST_CALLERS = 25
 MOST_ROWS = 100
 LONGEST_LABEL = 80
+
+
+class Place(NamedTuple):
+    """What one line, file, function or traceback holds.  Small: hundreds are kept."""
+
+    name: str
+    """Of a function."""
+    file: str
+    line: int
+    """0 of a file, and of a function."""
+    bytes: int
+    blocks: int
+    bytes_diff: int
+    blocks_diff: int
+    callers: tuple[tuple[str, int], ...]
+    more_callers: int
+
+    def to_dict(self, whole: int, *, changed: bool) -> dict[str, Any]:
+        part = max(self.bytes_diff if changed else self.bytes, 0)
+        callers = [{"file": file, "line": line} for file, line in self.callers]
+        return {**self._asdict(), "callers": callers, "share": part / whole if whole else 0.0}
 
 
 def allocations(engine: Engine, asked: Asked) -> dict[str, Any]:
@@ -58,13 +83,11 @@ def allocations(engine: Engine, asked: Asked) -> dict[str, Any]:
     places = [
         place
         for place in found.value["places"]
-        if contains(f"{place['name']} {place['file']}:{place['line']}", asked.filter)
+        if contains(f"{place.name} {place.file}:{place.line}", asked.filter)
     ]
     return {
         **head,
-        **found.value,
-        "places": places[:MOST_ROWS],
-        "more": found.value["more"] + max(len(places) - MOST_ROWS, 0),
+        **_shown(found.value, places, changed=older is not None),
         "found": found.time,
         "age_seconds": max(data["time"] - found.time, 0.0),
         "seconds": found.seconds,
@@ -76,7 +99,9 @@ def _places(snapshot: Snapshot, older: Snapshot | None, key: str) -> dict[str, A
     rows: list[Statistic] | list[StatisticDiff]
     rows = snapshot.statistics(key) if older is None else snapshot.compare_to(older, key)
     sources = Sources()
-    places: list[dict[str, Any]] = []
+    places: list[Place] = []
+    most = MOST_TRACEBACKS if key == "traceback" else MOST_KEPT
+    shown: dict[str, str] = {}
     own = more = 0
     for one in rows:
         size_diff, count_diff = getattr(one, "size_diff", 0), getattr(one, "count_diff", 0)
@@ -86,29 +111,28 @@ def _places(snapshot: Snapshot, older: Snapshot | None, key: str) -> dict[str, A
             own += one.size if older is None else size_diff
         elif older is not None and not size_diff and not count_diff:
             continue
-        elif len(places) >= MOST_KEPT:
+        elif len(places) >= most:
             more += 1
         else:
+            for name, _ in frames:
+                shown.setdefault(name, sources.shown(name))
+            callers = tuple((shown[name], number) for name, number in frames[1 : 1 + MOST_CALLERS])
             places.append(
-                {
-                    "name": getattr(one, "name", ""),
-                    "file": sources.shown(filename),
-                    "line": lineno,
-                    "bytes": one.size,
-                    "blocks": one.count,
-                    "bytes_diff": size_diff,
-                    "blocks_diff": count_diff,
-                    "callers": [
-                        {"file": sources.shown(name), "line": number} for name, number in frames[1:]
-                    ],
-                }
+                Place(
+                    getattr(one, "name", ""),
+                    shown[filename],
+                    lineno,
+                    one.size,
+                    one.count,
+                    size_diff,
+                    count_diff,
+                    callers,
+                    max(len(frames) - 1 - MOST_CALLERS, 0),
+                )  # fmt: skip
             )
-    shares = [place["bytes"] if older is None else place["bytes_diff"] for place in places]
-    whole = sum(share for share in shares if share > 0)
-    for place, share in zip(places, shares, strict=True):
-        place["share"] = max(share, 0) / whole if whole else 0.0
     return {
         "places": places,
+        "whole": sum(max(one.bytes if older is None else one.bytes_diff, 0) for one in places),
         "more": more,
         "own_bytes": own,
         "total_bytes": snapshot.total_size,
@@ -116,6 +140,16 @@ def _places(snapshot: Snapshot, older: Snapshot | None, key: str) -> dict[str, A
         "bytes_diff": snapshot.total_size - older.total_size if older else 0,
         "blocks_diff": len(snapshot) - len(older) if older else 0,
         "lost": snapshot.lost,
+    }
+
+
+def _shown(found: dict[str, Any], places: Sequence[Place], *, changed: bool) -> dict[str, Any]:
+    """What was found, with the first of some places."""
+    whole = found["whole"]
+    return {
+        **found,
+        "places": [place.to_dict(whole, changed=changed) for place in places[:MOST_ROWS]],
+        "more": found["more"] + max(len(places) - MOST_ROWS, 0),
     }
 
 
@@ -150,9 +184,7 @@ def _compared(engine: Engine, asked: Asked, shelf: Shelf) -> dict[str, Any]:
         **common(engine, "compared"),
         "older": _taken_data(asked, older),
         "newer": _taken_data(asked, newer),
-        **found.value,
-        "places": found.value["places"][:MOST_ROWS],
-        "more": found.value["more"] + max(len(found.value["places"]) - MOST_ROWS, 0),
+        **_shown(found.value, found.value["places"], changed=True),
         "types": _type_changes(asked, older, newer)[:MOST_ROWS],
     }
 

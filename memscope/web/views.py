@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ACTIONS", "PAGES", "Action", "Asked", "Handles", "Unknown", "View"]
 
-MOST_RECENT = 20
+MOST_RECENT = 12
 MOST_GROWING = 5
 
 

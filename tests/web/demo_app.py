@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from memscope.web.engine import Engine
-from memscope.web.http import Call
+from memscope.wsgi import MemscopeMiddleware
 
 SESSIONS: dict[str, Session] = {}
 CACHE: dict[int, str] = {}
@@ -77,6 +77,7 @@ class Service:
         assert engine is not None
         self.engine = engine
         self.number = 0
+        self.middleware = MemscopeMiddleware.with_engine(application, engine)
 
     def ask(self, route: str, times: int = 1) -> None:
         for _ in range(times):
@@ -102,37 +103,22 @@ class Service:
         self.ask("/broken")
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
-        engine = self.engine
-        if not engine.serves(path):
-            route = next((one for one in VIEWS if one.split("<")[0].rstrip("/") in path), "/search")
-            self.ask(route)
-            start_response("200 OK", [("Content-Type", "text/plain")])
-            return [b"done\n"]
-        mount = engine.settings.mount
-        size = int(environ.get("CONTENT_LENGTH") or 0)
-        headers = {
-            name[5:].replace("_", "-").lower(): value
-            for name, value in environ.items()
-            if name.startswith("HTTP_")
-        }
-        if environ.get("CONTENT_TYPE"):
-            headers["content-type"] = environ["CONTENT_TYPE"]
-        answer = engine.answer(
-            Call(
-                method=environ["REQUEST_METHOD"],
-                path=path[len(mount) :].lstrip("/"),
-                query=environ.get("QUERY_STRING", ""),
-                headers=headers,
-                remote_addr=environ.get("REMOTE_ADDR", ""),
-                scheme=environ["wsgi.url_scheme"],
-                root=mount,
-                body=environ["wsgi.input"].read(size) if size else b"",
-                source=environ,
-            )
-        )
-        start_response(f"{answer.status} x", list(answer.headers))
-        return [answer.body]
+        return self.middleware(environ, start_response)
+
+
+def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """/login/17 and so on."""
+    path = environ["PATH_INFO"]
+    route = next((one for one in VIEWS if path.startswith(one.split("<")[0].rstrip("/"))), "")
+    environ["memscope.route"] = route
+    if not route:
+        start_response("404 Not Found", [("Content-Type", "text/plain")])
+        return [b"not here\n"]
+    environ["memscope.view"] = VIEWS[route]
+    number = path.rpartition("/")[2]
+    text = VIEWS[route](int(number) if number.isdigit() else 0)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [text.encode()]
 
 
 TOKEN = "a-token-of-the-demonstration"
