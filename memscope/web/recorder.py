@@ -17,8 +17,8 @@ nothing in flight, is not the request's.
 The young garbage is collected before the second reading, so that a cycle that a request makes
 is not taken for something it keeps.  Not before the first: what is alive is moved to the old
 generation by that, and a request that is in a cycle, as those of Django are, would stay there
-for long when it is garbage.  For the same reason an adapter calls settle() before it makes its
-request, if it can.  A request that is not measured pays for a lock and a counter.
+for long when it is garbage.  For the same reason there is prepare().  A request that is not
+measured pays for a lock and a counter.
 """
 
 from __future__ import annotations
@@ -123,6 +123,8 @@ class Recorder:
         """Of spans of several routes."""
         self.mixed_bytes = 0
         """Retained by those."""
+        self.total = 0
+        """Bytes that all requests retained."""
         self.forked()
 
     def forked(self) -> None:
@@ -131,6 +133,10 @@ class Recorder:
         self._active = 0
         self._span: Span | None = None
         self._pending: tuple[Span, int, int] | None = None
+        self._settled: tuple[Span, int, int] | None = None
+        """The last one.  Kept, because the pending one is there at the second reading: so there is
+        one at each reading, and what it takes is not taken for a request's."""
+        self._prepared: tuple[int, int] | None = None
         self._since = 0.0
         self._disturbances = 0
 
@@ -154,7 +160,8 @@ class Recorder:
             _collect_young()
             readings = _readings()
         elif sampled:
-            readings = _readings()
+            readings = self._prepared or _readings()
+        self._prepared = None
         settled = None
         now = time.perf_counter()
         with self._lock:
@@ -165,12 +172,22 @@ class Recorder:
             if span is None:
                 span = self._span = Span(readings if sampled and not self._disturbances else None)
                 self._since = now
-                settled, self._pending = self._pending, None
+                settled = self._take_pending()
             self._active += 1
             span.count += 1
         if settled is not None and readings is not None:
             self._settle(settled, readings)
         return Visit(span, sampled, self._lost, now)
+
+    def prepare(self) -> None:
+        """A request comes, of which there is no object yet: what begin() would read, is read here.
+
+        An adapter calls it where its framework makes that object before it asks us.
+        """
+        self._prepared = None
+        if not self._active and (self._pending is not None or self.next_is_sampled()):
+            self.settle()
+            self._prepared = _readings()
 
     def settle(self) -> None:
         """Attribute what the last span retained, without waiting for the next request."""
@@ -181,7 +198,7 @@ class Recorder:
         with self._lock:
             if self._active:
                 return
-            settled, self._pending = self._pending, None
+            settled = self._take_pending()
         if settled is not None and readings is not None:
             self._settle(settled, readings)
 
@@ -239,6 +256,7 @@ class Recorder:
                 # Unless another began meanwhile, which this number would count in.
                 if self._span is None and readings is not None:
                     self._pending = (span, *readings)
+                    self._settled = None
                 else:
                     self._share(span)
         return route, seconds, idle
@@ -262,6 +280,12 @@ class Recorder:
 
     # -- under the lock
 
+    def _take_pending(self) -> tuple[Span, int, int] | None:
+        pending = self._pending
+        if pending is not None:
+            self._settled, self._pending = pending, None
+        return pending
+
     def _count_lost(self) -> None:
         """Requests that were dropped without an end are over."""
         while self._lost:
@@ -282,6 +306,7 @@ class Recorder:
         size = min(then[0], now[0]) - span.bytes
         blocks = min(then[1], now[1]) - span.blocks
         count = span.count
+        self.total += size
         seconds = sum(map(sum, span.routes.values())) / max(count, 1)
         if len(span.routes) != 1 or len(*span.routes.values()) != count:
             with self._lock:
@@ -303,7 +328,9 @@ class Recorder:
         route.bytes += size
         route.blocks += blocks
         for number in range(count):
-            route.retained.append(size * (number + 1) // count - size * number // count)
+            part = size * (number + 1) // count
+            route.retained.append(part - size * number // count)
+            route.totals.append(self.total - size + part)
 
 
 def _collect_young() -> None:

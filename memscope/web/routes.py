@@ -129,7 +129,7 @@ class Route:
 
     __slots__ = (
         "blocks", "bytes", "endpoint", "errors", "last_seen", "leaks", "longest",
-        "measured", "name", "reported_at", "requests", "retained", "seconds", "shared",
+        "measured", "name", "reported_at", "requests", "retained", "seconds", "shared", "totals",
     )  # fmt: skip
 
     def __init__(self, name: str, records: int) -> None:
@@ -150,6 +150,8 @@ class Route:
         self.blocks = 0
         self.retained = Ring(records)
         """Bytes that each retained."""
+        self.totals = Ring(records)
+        """What all requests of all routes had retained after each."""
         self.last_seen = 0.0
         """Of time.time()."""
         self.leaks: tuple[tuple[int, str], ...] = ()
@@ -158,7 +160,7 @@ class Route:
         """Bytes it had retained when a report was last made because of it."""
 
     def trend(self) -> Trend:
-        return judge(list(self.retained))
+        return judge(list(self.retained), list(self.totals))
 
 
 class Routes:

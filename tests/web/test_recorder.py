@@ -13,7 +13,7 @@ from memscope.web.routes import Route, Routes
 
 KEPT: list[Any] = []
 SIZE = 100_000
-SLACK = 4000
+SLACK = 8000
 """Bytes that the recorder's own tables may add to a request of a test."""
 
 
