@@ -572,6 +572,9 @@ COUNTING_CALLS: dict[str, Callable[[], object]] = {
     "gc_ids": _memscope.gc_ids,
     "ids_added": lambda: _memscope.ids_added(b"12345678" * 3, b"12345678"),
     "ids_added of nonsense": lambda: raises(lambda: _memscope.ids_added(b"123", b"")),
+    "gc_lengths": _memscope.gc_lengths,
+    "longest_rise": lambda: _memscope.longest_rise(b"12345678" * 4, b"12345678" * 2),
+    "longest_rise of nonsense": lambda: raises(lambda: _memscope.longest_rise(b"123", b"")),
 }
 CALLS |= GRAPH_CALLS | JOIN_CALLS | DOMINATORS_CALLS | HISTORY_CALLS | COUNTING_CALLS
 

@@ -41,6 +41,7 @@ module_exec(PyObject *module)
         }
     }
     if (PyModule_AddFunctions(module, counting_methods) < 0
+        || PyModule_AddFunctions(module, lengths_methods) < 0
         || PyModule_AddFunctions(module, names_methods) < 0
         || PyModule_AddFunctions(module, one_object_methods) < 0
         || PyModule_AddFunctions(module, process_methods) < 0) {

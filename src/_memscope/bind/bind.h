@@ -33,10 +33,11 @@ PyObject *columns_new(struct module_state *state, struct snapshot *snapshot);
 PyObject *columns_frames(const struct tracebacks *tracebacks, uint32_t traceback, PyObject **total);
 
 /* Functions of the module: tracing.c; counting.c, what the collector tracks,
- * counted and listed; names.c, by what name one object refers to another;
- * one_object.c, its references and size; process.c, the memory of the process. */
-extern PyMethodDef tracing_methods[], counting_methods[], names_methods[], one_object_methods[],
-    process_methods[];
+ * counted and listed; lengths.c, how much its containers hold; names.c, by what name one
+ * object refers to another; one_object.c, its references and size; process.c, the memory of
+ * the process. */
+extern PyMethodDef tracing_methods[], counting_methods[], lengths_methods[], names_methods[],
+    one_object_methods[], process_methods[];
 
 /* Notes the allocator of the OBJ domain if no hook is above it now.  Raises nothing. */
 void process_remember_pymalloc(struct module_state *state);

@@ -1,0 +1,235 @@
+/* How much each container holds, noted in one pass, to be compared later.
+ *
+ * A program that puts what it has already into a list allocates nothing until the list
+ * is resized: only its length tells.  What is noted is data, so that it keeps nothing
+ * alive and is no growth itself. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/sort.h"
+#include "bind/bind.h"
+#include "heap/enumerate.h"
+
+enum kind { UNKNOWN, OTHER, LIST, DICT, SET, DEQUE };
+
+/* The class by which a deque's length is read: the interpreter's own, which no Python code
+ * can have made or changed. */
+static int
+is_deque(const PyTypeObject *type)
+{
+    return (type->tp_flags & Py_TPFLAGS_IMMUTABLETYPE)
+           && strcmp(type->tp_name, "collections.deque") == 0;
+}
+
+static enum kind
+kind_of(const PyTypeObject *type)
+{
+    if (type->tp_flags & Py_TPFLAGS_LIST_SUBCLASS) {
+        return LIST;
+    }
+    if (type->tp_flags & Py_TPFLAGS_DICT_SUBCLASS) {
+        return DICT;
+    }
+    for (; type != NULL; type = type->tp_base) {
+        if (type == &PySet_Type) {
+            return SET;
+        }
+        if (is_deque(type)) {
+            return DEQUE;
+        }
+    }
+    return OTHER;
+}
+
+struct length {
+    uint64_t address, entries;
+};
+
+struct lengths {
+    struct length *items;
+    size_t count, capacity;
+};
+
+enum { RECENT = 256 };
+
+/* Kinds of classes, found again by some bits of the address. */
+struct all_lengths {
+    struct lengths lengths;
+    struct {
+        const PyTypeObject *type;
+        enum kind kind;
+    } recent[RECENT];
+};
+
+static int
+lengths_reserve(struct lengths *self, size_t more)
+{
+    size_t count = self->count + more;
+    return count <= self->capacity
+               ? 0
+               : mem_grow((void **)&self->items, &self->capacity, count, sizeof *self->items);
+}
+
+static int
+lengths_visit(void *whole, void *piece, PyObject *object)
+{
+    struct all_lengths *all = whole;
+    struct lengths *self = piece;
+    const PyTypeObject *type = Py_TYPE(object);
+    size_t slot = ((uintptr_t)type >> 5 ^ (uintptr_t)type >> 13) % RECENT;
+    if (all->recent[slot].type != type) {
+        all->recent[slot].type = type;
+        all->recent[slot].kind = kind_of(type);
+    }
+    Py_ssize_t entries;
+    switch (all->recent[slot].kind) {
+    case LIST:
+    case DEQUE:
+        entries = Py_SIZE(object);
+        break;
+    case DICT:
+        entries = PyDict_GET_SIZE(object);
+        break;
+    case SET:
+        entries = PySet_GET_SIZE(object);
+        break;
+    default:
+        return 0;
+    }
+    if (lengths_reserve(self, 1) < 0) {
+        return -1;
+    }
+    self->items[self->count++] = (struct length){(uintptr_t)object, (uint64_t)entries};
+    return 0;
+}
+
+static int
+lengths_join(void *whole, void *piece)
+{
+    struct lengths *self = &((struct all_lengths *)whole)->lengths, *more = piece;
+    if (lengths_reserve(self, more->count) < 0) {
+        return -1;
+    }
+    if (more->count > 0) {
+        memcpy(self->items + self->count, more->items, more->count * sizeof *more->items);
+        self->count += more->count;
+    }
+    return 0;
+}
+
+static void
+lengths_release(void *piece)
+{
+    mem_free(((struct lengths *)piece)->items);
+}
+
+/* The lengths by ascending address; NULL with an exception. */
+static PyObject *
+sorted_bytes(const struct lengths *self)
+{
+    uint32_t *order = mem_malloc(self->count + 1, sizeof *order);
+    uint64_t *keys = mem_malloc(self->count + 1, sizeof *keys);
+    PyObject *bytes = NULL;
+    int failed = order == NULL || keys == NULL;
+    for (size_t i = 0; i < self->count && !failed; i++) {
+        order[i] = (uint32_t)i;
+        keys[i] = self->items[i].address;
+    }
+    if (failed || sort_by_key(order, self->count, keys) < 0) {
+        PyErr_NoMemory();
+    }
+    else {
+        bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(self->count * sizeof *self->items));
+    }
+    for (size_t i = 0; i < self->count && bytes != NULL; i++) {
+        memcpy(PyBytes_AS_STRING(bytes) + i * sizeof *self->items, &self->items[order[i]],
+               sizeof *self->items);
+    }
+    mem_free(order);
+    mem_free(keys);
+    return bytes;
+}
+
+PyDoc_STRVAR(gc_lengths_doc,
+"gc_lengths($module, /)\n"
+"--\n"
+"\n"
+"(address, number of entries) of each list, dict, set and deque that the collector tracks,\n"
+"and of those of their subclasses, frozen ones too; the addresses ascend, as bytes of\n"
+"native 64-bit numbers.\n"
+"\n"
+"Raises MemoryError.  Cost: one pass, and 16 bytes for a container.");
+
+static PyObject *
+gc_lengths(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    static const struct at_tracked work = {sizeof(struct lengths), lengths_visit, lengths_join,
+                                           lengths_release};
+    struct all_lengths all = {0};
+    PyObject *bytes = visit_tracked(&work, &all, 1) < 0 || all.lengths.count > UINT32_MAX
+                          ? PyErr_NoMemory()
+                          : sorted_bytes(&all.lengths);
+    mem_free(all.lengths.items);
+    return bytes;
+}
+
+PyDoc_STRVAR(longest_rise_doc,
+"longest_rise($module, current, old, /)\n"
+"--\n"
+"\n"
+"By how many entries that container grew that grew most, of those in both *current* and\n"
+"*old*, as from gc_lengths(); 0: none grew.\n"
+"\n"
+"Raises ValueError if a length is no multiple of 16.  Cost: one pass over both.");
+
+static struct length
+length_at(const Py_buffer *buffer, Py_ssize_t i)
+{
+    struct length one;
+    memcpy(&one, (const char *)buffer->buf + (size_t)i * sizeof one, sizeof one);
+    return one;
+}
+
+static uint64_t
+find_longest_rise(const Py_buffer *current, const Py_buffer *old)
+{
+    Py_ssize_t count = current->len / (Py_ssize_t)sizeof(struct length);
+    Py_ssize_t old_count = old->len / (Py_ssize_t)sizeof(struct length);
+    uint64_t longest = 0;
+    for (Py_ssize_t i = 0, j = 0; i < count && j < old_count;) {
+        struct length now = length_at(current, i), then = length_at(old, j);
+        if (now.address == then.address && now.entries > then.entries
+            && now.entries - then.entries > longest) {
+            longest = now.entries - then.entries;
+        }
+        i += now.address <= then.address;
+        j += then.address <= now.address;
+    }
+    return longest;
+}
+
+static PyObject *
+longest_rise(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_buffer current, old;
+    if (!PyArg_ParseTuple(args, "y*y*:longest_rise", &current, &old)) {
+        return NULL;
+    }
+    PyObject *result = NULL;
+    if (current.len % (Py_ssize_t)sizeof(struct length) != 0
+        || old.len % (Py_ssize_t)sizeof(struct length) != 0) {
+        PyErr_SetString(PyExc_ValueError, "lengths are 16 bytes each");
+    }
+    else {
+        result = PyLong_FromUnsignedLongLong(find_longest_rise(&current, &old));
+    }
+    PyBuffer_Release(&current);
+    PyBuffer_Release(&old);
+    return result;
+}
+
+PyMethodDef lengths_methods[] = {
+    {"gc_lengths", gc_lengths, METH_NOARGS, gc_lengths_doc},
+    {"longest_rise", longest_rise, METH_VARARGS, longest_rise_doc},
+    {NULL, NULL, 0, NULL},
+};
