@@ -116,7 +116,7 @@ class _Response:
         self._visit = visit
         self._environ = environ
         self._path = path
-        self._start_response = start_response
+        self._start_response: Any = start_response
         self._status: Any = None
         self.failed = False
 
@@ -135,8 +135,8 @@ class _Response:
             exc_info = None  # this frame is in its traceback
 
     def finish(self) -> None:
-        """The request is over."""
-        environ = self._environ
+        """The request is over; called once."""
+        environ, self._environ = self._environ, {}
         self._engine.finish(
             self._visit,
             method=environ.get("REQUEST_METHOD", "GET"),
@@ -156,44 +156,48 @@ class _Response:
         return iter(self.chunks)
 
     def close(self) -> None:
-        self.chunks = ()
-        self.finish()
+        if self._start_response is not None:
+            # The server may hold us, and this is its method.
+            self._start_response = None
+            self.chunks = ()
+            self.finish()
 
 
 class _Body:
     """Stands for what the application returned, if that is no list."""
 
-    __slots__ = ("_closed", "_response", "_result")
+    __slots__ = ("_response", "_result")
 
     def __init__(self, result: Any, response: _Response) -> None:
         self._result = result
-        self._response = response
-        self._closed = False
+        self._response: _Response | None = response
 
     def __iter__(self) -> Iterator[bytes]:
+        response = self._response
         try:
             # Not "yield from", which would close the application's iterator as well.
             for chunk in self._result:  # noqa: UP028
                 yield chunk
         except Exception:
-            self._response.failed = True
+            if response is not None:
+                response.failed = True
             raise
 
     def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
         result, self._result = self._result, ()
+        response, self._response = self._response, None
+        if response is None:
+            return
         try:
             close = getattr(result, "close", None)
             if close is not None:
                 close()
         except BaseException:
-            self._response.failed = True
+            response.failed = True
             raise
         finally:
             del result
-            self._response.finish()
+            response.finish()
 
 
 class _SizedBody(_Body):
