@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import request_started
 
 from memscope.django import options
 from memscope.web.engine import Engine
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from memscope.web.http import Answer
 
-__all__ = ["answer", "call_of", "changed", "current", "engine", "route_and_view"]
+__all__ = ["answer", "call_of", "changed", "current", "engine", "is_visitor", "route_and_view"]
 
 _lock = threading.Lock()
 _engine: Engine | None = None
@@ -47,7 +48,15 @@ def engine() -> Engine | None:
             except SettingsError as error:
                 raise ImproperlyConfigured(str(error)) from error
             _is_decided = True
+            if _engine is not None:
+                request_started.connect(_prepare, dispatch_uid="memscope")
         return _engine
+
+
+def _prepare(**_: Any) -> None:
+    """A request begins, of which Django has made no object yet."""
+    if _engine is not None:
+        _engine.recorder.prepare()
 
 
 def current() -> Engine | None:
@@ -96,6 +105,13 @@ def call_of(request: HttpRequest, body: bytes = b"") -> Call:
         body=body,
         source=request,
     )
+
+
+def is_visitor(call: Call) -> bool:
+    """Whether somebody asks who may see our pages."""
+    assert _engine is not None
+    assert _engine.dashboard is not None
+    return _engine.dashboard.access.visitor(call, is_page=False) is not None
 
 
 def answer(call: Call) -> Answer:

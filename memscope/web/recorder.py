@@ -14,11 +14,11 @@ the end is read twice: at once, and when the next request begins, where everythi
 it did at the beginning of this one.  The smaller number counts: what grew in between, with
 nothing in flight, is not the request's.
 
-The young garbage is collected before the second reading, so that a cycle that a request makes
-is not taken for something it keeps.  Not before the first: what is alive is moved to the old
-generation by that, and a request that is in a cycle, as those of Django are, would stay there
-for long when it is garbage.  For the same reason there is prepare().  A request that is not
-measured pays for a lock and a counter.
+The young garbage is collected before the second reading, which is where the next begins, so that a
+cycle that a request makes is not taken for something it keeps.  Not before the first: what is
+alive is moved to the old generation by that, and a request that is in a cycle, as those of
+Django are, would stay there for long when it is garbage.  For the same reason there is
+prepare().  A request that is not measured pays for a lock and a counter.
 """
 
 from __future__ import annotations
@@ -160,7 +160,11 @@ class Recorder:
             _collect_young()
             readings = _readings()
         elif sampled:
-            readings = self._prepared or _readings()
+            readings = self._prepared
+            if readings is None:
+                if not self._active:
+                    _collect_young()
+                readings = _readings()
         self._prepared = None
         settled = None
         now = time.perf_counter()
@@ -186,7 +190,10 @@ class Recorder:
         """
         self._prepared = None
         if not self._active and (self._pending is not None or self.next_is_sampled()):
-            self.settle()
+            if self._pending is not None:
+                self.settle()
+            else:
+                _collect_young()
             self._prepared = _readings()
 
     def settle(self) -> None:

@@ -246,3 +246,44 @@ def test_retained_so_far() -> None:
     assert recorder.retained_so_far(one) is None
     for each in (one, other):
         recorder.finish(each, "GET", "/", failed=False)
+
+
+class Ring:
+    """Garbage of the kind that only a collection finds, and that it was made for nothing."""
+
+    def __init__(self) -> None:
+        self.itself = self
+        self.data = bytearray(3000)
+
+
+@pytest.mark.parametrize("is_prepared", [True, False])
+def test_a_request_in_a_cycle_is_not_retained(traced: None, is_prepared: bool) -> None:
+    """Although it is alive when it ends, and is made by the framework before it begins."""
+    routes = Routes(10, 100)
+    recorder = Recorder(routes)
+    for _ in range(60):
+        if is_prepared:
+            recorder.prepare()
+        early = Ring() if is_prepared else None
+        one = recorder.begin(True)
+        request = Ring()
+        recorder.finish(one, "GET", "/", failed=False)
+        del request, early
+    recorder.settle()
+    [route] = routes
+    assert list(route.retained)[-20:-1] == [0] * 19
+
+
+def test_garbage_of_requests_that_are_not_measured_is_nobodys(traced: None) -> None:
+    routes = Routes(10, 100)
+    recorder = Recorder(routes, every=5)
+    for _ in range(100):
+        recorder.prepare()
+        one = recorder.begin(recorder.next_is_sampled())
+        request = Ring()
+        recorder.finish(one, "GET", "/", failed=False)
+        del request
+    recorder.settle()
+    [route] = routes
+    assert route.measured == 20
+    assert all(abs(size) < 500 for size in list(route.retained)[-15:])

@@ -1,0 +1,114 @@
+"""Flask: which view leaks what.
+
+    Memscope(app)                       or, with an application factory,
+    memscope = Memscope()
+    memscope.init_app(app)
+
+The settings are MEMSCOPE_ENABLED, MEMSCOPE_EVERY and so on in app.config.  Whether it is enabled
+is decided when the first request comes, because app.run(debug=True) sets the debug flag that
+late, and so that nothing is traced in the process of "flask run --debug" that only restarts the
+other.
+
+It is the WSGI middleware around app.wsgi_app, so that errors, streamed responses and what a
+before_request function answers are covered.  The route is asked for at the signal request_started,
+which comes before all functions of the application.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from flask import request, request_started
+
+from memscope.web.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from flask import Flask
+
+    from memscope.web.engine import Engine
+    from memscope.wsgi import MemscopeMiddleware
+
+__all__ = ["Memscope"]
+
+PREFIX = "MEMSCOPE_"
+
+Environ = dict[str, Any]
+
+
+class Memscope:
+    """The extension.  One object may serve several applications; each has an engine of its own:
+    ``app.extensions["memscope"].engine``."""
+
+    def __init__(self, app: Flask | None = None) -> None:
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Watch *app*.  Raises SettingsError for what is wrong in app.config already."""
+        if "memscope" in app.extensions:
+            return
+        _settings(app, debug=True)  # whether a token is needed is not known yet
+        watched = Watched(app)
+        app.extensions["memscope"] = watched
+        app.wsgi_app = watched  # type: ignore[method-assign]
+
+
+class Watched:
+    """One application under watch, in the place of its wsgi_app."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._wsgi_app = app.wsgi_app
+        self._middleware: MemscopeMiddleware | None = None
+        self._lock = threading.Lock()
+        request_started.connect(self._started, app)
+
+    @property
+    def engine(self) -> Engine | None:
+        """None before the first request, or if it is not enabled."""
+        return self._middleware.engine if self._middleware is not None else None
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        middleware = self._middleware
+        if middleware is None:
+            middleware = self._begun()
+        environ["memscope.route"] = ""  # unless one is found
+        return middleware(environ, start_response)
+
+    def _begun(self) -> MemscopeMiddleware:
+        from memscope.web.engine import Engine
+        from memscope.wsgi import MemscopeMiddleware
+
+        with self._lock:
+            if self._middleware is None:
+                app = self._app
+                settings = _settings(app, debug=app.debug)
+                engine = Engine(settings, "Flask") if settings.enabled else None
+                self._middleware = MemscopeMiddleware.with_engine(self._wsgi_app, engine)
+            return self._middleware
+
+    def _started(self, app: Flask, **_: Any) -> None:
+        """Flask begins to answer a request, whose URL it has looked up."""
+        rule = request.url_rule
+        if rule is not None:
+            environ = request.environ
+            environ["memscope.route"] = rule.rule
+            environ["memscope.view"] = app.view_functions.get(rule.endpoint)
+
+
+def spelled(name: str) -> str:
+    """An option as the user writes it."""
+    return PREFIX + name.upper()
+
+
+def _settings(app: Flask, *, debug: bool) -> Settings:
+    options = {}
+    for name, value in app.config.items():
+        if isinstance(name, str) and name.upper().startswith(PREFIX):
+            if name != name.upper():
+                raise SettingsError(f"{name} is written {name.upper()} in app.config")
+            options[name.removeprefix(PREFIX).lower()] = value
+    return Settings.of(options, debug=debug, spelled=spelled)
