@@ -146,13 +146,13 @@ class _Response:
         if "route" not in scope and "route_handler" not in scope and "endpoint" not in scope:
             return None, None
         try:
-            return route_of(scope, self._root), view_of(scope)
+            return route_of(scope, self._root, self.status), view_of(scope)
         except Exception:
             # An object of a framework that is not as we know them.
             return None, None
 
 
-def route_of(scope: Scope, root: str = "") -> str | None:
+def route_of(scope: Scope, root: str, status: int | None) -> str | None:
     """The template of the URL that a framework left in the scope; None if there is none.
 
     *root*: the root path that the middleware itself was given.
@@ -169,6 +169,8 @@ def route_of(scope: Scope, root: str = "") -> str | None:
             return None
         # Of a mounted application that has no routes, only the mount is told.
         is_mount = "endpoint" not in vars(route)
+        if is_mount and status == 404:
+            return ""
         found = "/{path:path}" if is_mount else route.path
     if not isinstance(found, str):
         return None
