@@ -1,0 +1,1 @@
+"""The shop: project and app in one."""
