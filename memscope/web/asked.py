@@ -149,11 +149,16 @@ KEY = re.compile(
     )\]""",
     re.VERBOSE,
 )
-OPEN = re.compile(r"""\[\(?b?['"].*""", re.DOTALL)
+OPEN = re.compile(r"""\[(?:\(|b?['"]).*""", re.DOTALL)
+VARIABLE = re.compile(r"((?:__globals__|__dict__) -> )\['([^\W\d]\w*)'\]")
 
 
 def hide_keys(text: str) -> str:
-    """A path or a sentence without the keys of the program's dicts: they are its data."""
+    """A path or a sentence without the keys of the program's dicts: they are its data.
+
+    The names of variables and attributes stay, which the interpreter has in dicts too.
+    """
+    text = VARIABLE.sub(r"\1\2", text)
     text = KEY.sub("[key]", text)
     # What remains was cut short in the middle of a key.
     return OPEN.sub("[key]...", text)

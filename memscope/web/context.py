@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from memscope.web.markup import Html, hidden, tag
+from memscope.web.markup import Html, field, hidden, tag
 
 __all__ = ["CSRF_FIELD", "Context"]
 
@@ -51,18 +51,21 @@ class Context(NamedTuple):
         return tag(
             "form",
             *fields,
-            tag("label", f"Filter {names}", for_="q"),
-            tag(
-                "input",
-                type="search",
-                id="q",
-                name="q",
-                value=text,
-                placeholder="part of the name",
-                autocomplete="off",
-                spellcheck="false",
-                maxlength=200,
-                data_filter=table,
+            field(
+                "q",
+                f"Filter {names}",
+                tag(
+                    "input",
+                    type="search",
+                    id="q",
+                    name="q",
+                    value=text,
+                    placeholder="part of the name",
+                    autocomplete="off",
+                    spellcheck="false",
+                    maxlength=200,
+                    data_filter=table,
+                ),
             ),
             tag("button", "Filter", type="submit", class_="quiet-button"),
             method="get",

@@ -28,6 +28,7 @@ __all__ = [
     "code",
     "duration",
     "empty",
+    "field",
     "hidden",
     "join",
     "number",
@@ -166,6 +167,11 @@ def empty(*children: str | int | None) -> Html:
 
 def hidden(name: str, value: str) -> Html:
     return tag("input", type="hidden", name=name, value=value)
+
+
+def field(name: str, label: str, control: Html) -> Html:
+    """A control with its label, side by side; *name*: its id."""
+    return tag("span", tag("label", label, for_=name), control, class_="field")
 
 
 def button(label: str, *, quiet: bool = False, about: str | None = None) -> Html:

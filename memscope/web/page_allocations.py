@@ -14,6 +14,7 @@ from memscope.web.markup import (
     code,
     duration,
     empty,
+    field,
     hidden,
     join,
     number,
@@ -89,8 +90,7 @@ def _choices(data: Mapping[str, Any], context: Context) -> Html:
     since = join(
         [
             hidden("by", data["by"]),
-            tag("label", "Added since", for_="since"),
-            tag("select", *options, id="since", name="since"),
+            field("since", "Added since", tag("select", *options, id="since", name="since")),
         ]
     )
     search = context.search("allocations", data["filter"], "places", "places", since)
@@ -158,7 +158,8 @@ def places_table(
     """Places with what they hold, or by how much that changed."""
     rows = []
     for place in places:
-        bar = join([share(place["share"], up=changed), share_text_of(place["share"])])
+        words = tag("span", share_text_of(place["share"]), class_="number")
+        bar = join([share(place["share"], up=changed), words])
         bar = tag("span", bar, class_="share-cell")
         cells: list[Any] = [
             _place(place, by),
@@ -217,15 +218,18 @@ def _place(place: Mapping[str, Any], by: str) -> Html:
 def snapshots(data: Mapping[str, Any], context: Context) -> Html:
     label = join(
         [
-            tag("label", "Label", for_="label"),
-            tag(
-                "input",
-                type="text",
-                id="label",
-                name="label",
-                maxlength=80,
-                placeholder="before the import",
-                autocomplete="off",
+            field(
+                "label",
+                "Label",
+                tag(
+                    "input",
+                    type="text",
+                    id="label",
+                    name="label",
+                    maxlength=80,
+                    placeholder="before the import",
+                    autocomplete="off",
+                ),
             ),
             button("Take a snapshot"),
         ]
@@ -306,10 +310,8 @@ def _compare_form(taken: Sequence[Mapping[str, Any]], context: Context) -> Html:
         tag("h2", "Compare two", id="compare-name"),
         tag(
             "form",
-            tag("label", "Older", for_="older"),
-            tag("select", *options(taken[1]), id="older", name="older"),
-            tag("label", "Newer", for_="newer"),
-            tag("select", *options(taken[0]), id="newer", name="newer"),
+            field("older", "Older", tag("select", *options(taken[1]), id="older", name="older")),
+            field("newer", "Newer", tag("select", *options(taken[0]), id="newer", name="newer")),
             tag("button", "Compare", type="submit"),
             method="get",
             action=context.url("snapshots/compare"),

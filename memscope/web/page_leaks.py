@@ -13,6 +13,7 @@ from memscope.web.markup import (
     code,
     duration,
     empty,
+    field,
     join,
     number,
     raw,
@@ -109,8 +110,7 @@ def _state(data: Mapping[str, Any], context: Context) -> Html:
     options += [tag("option", one["name"], value=one["handle"]) for one in data["routes"]]
     form = context.form(
         "leaks/begin",
-        tag("label", "On requests of", for_="route"),
-        tag("select", *options, id="route", name="route"),
+        field("route", "On requests of", tag("select", *options, id="route", name="route")),
         button("Begin a report" if data["report"] is None else "Begin another report"),
     )
     about = tag(

@@ -171,8 +171,9 @@ class Timeline:
 
     def _told_apart(self, counts: dict[str, tuple[int, int]]) -> Collection[str]:
         """The names that have a series of their own; those of others end."""
-        if self._taken % self._points == 0:
-            for name in [name for name, row in self._rows.items() if not any(self._row(row))]:
+        gone = [name for name in self._rows if name not in counts]
+        for name in gone:
+            if not any(self._row(self._rows[name])):
                 self._end(name)
         names = {*self._rows, *counts}
         if len(names) <= self._classes:

@@ -9,6 +9,7 @@ from memscope.heap_nodes import OWN_FOLDER
 from memscope.sources import Sources
 from memscope.tracing import take_snapshot
 from memscope.web.asked import Unknown, common, contains
+from memscope.web.timeline import OWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +129,7 @@ def _places(snapshot: Snapshot, older: Snapshot | None, key: str) -> dict[str, A
                     count_diff,
                     callers,
                     max(len(frames) - 1 - MOST_CALLERS, 0),
-                )  # fmt: skip
+                )
             )
     return {
         "places": places,
@@ -194,7 +195,7 @@ def _type_changes(asked: Asked, older: Taken, newer: Taken) -> list[dict[str, An
     changes = []
     for name in {**newer.types, **older.types}:
         now, then = newer.types.get(name, nothing), older.types.get(name, nothing)
-        if now != then:
+        if now != then and not name.startswith(OWN):
             changes.append((now[1] - then[1], now[0] - then[0], name, now))
     changes.sort(key=lambda change: (-change[0], -change[1], change[2]))
     return [

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from memscope import _memscope
 from memscope.heap import take_heap_snapshot
-from memscope.heap_nodes import class_name, full_name
-from memscope.heap_paths import Path
+from memscope.heap_nodes import class_name, full_name, global_name
+from memscope.heap_paths import Path, Step
 from memscope.naming import exact
 from memscope.web.asked import Unknown, common, contains, hide_keys, series_data
 from memscope.web.timeline import LONGEST_NAME
@@ -112,10 +112,12 @@ def _bytes(snapshot: HeapSnapshot, name: str) -> int:
 
 def path_data(path: Path) -> dict[str, Any]:
     """A path from a root: names, numbers and sites; no addresses, no keys."""
-    steps = [
-        step._replace(edge=hide_keys(step.edge), description=hide_keys(step.description))
-        for step in path.steps
-    ]
+    steps: list[Step] = []
+    for step in path.steps:
+        edge = step.edge
+        if steps and steps[-1].edge.lstrip(".") in ("__globals__", "__dict__"):
+            edge = global_name(edge)
+        steps.append(step._replace(edge=hide_keys(edge), description=hide_keys(step.description)))
     return {
         "text": str(Path(steps, path.count)),
         "count": path.count,

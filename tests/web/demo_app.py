@@ -29,6 +29,11 @@ class Session:
         self.basket = [f"item {number} of {user}" for number in range(12)]
 
 
+HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked=2'>\"&'"
+Hostile = type(HOSTILE, (), {"__module__": f"evil.{HOSTILE}"})
+KEPT: list[object] = []
+
+
 class Order:
     def __init__(self, number: int) -> None:
         self.lines = [number] * 8
@@ -55,6 +60,11 @@ def export(number: int) -> str:
     return "exported"
 
 
+def hostile(number: int) -> str:
+    KEPT.append(Hostile())
+    return "done"
+
+
 def broken(number: int) -> str:
     raise RuntimeError("as asked")
 
@@ -65,6 +75,7 @@ VIEWS: dict[str, Callable[[int], str]] = {
     "/orders/<int:order>": order,
     "/export.csv": export,
     "/broken": broken,
+    f"/hostile/{HOSTILE}": hostile,
 }
 
 
@@ -98,6 +109,7 @@ class Service:
             self.ask("/login/<int:user>")
             self.ask("/search", 2)
             self.ask("/orders/<int:order>")
+            self.ask(f"/hostile/{HOSTILE}")
             if self.number % 3 == 0:
                 self.ask("/export.csv")
         self.ask("/broken")
