@@ -33,7 +33,7 @@ HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]", re.ASCII)
 MOST_EVERY = 1_000_000_000
 NUMBERS = {
     "warmup": (0, 1_000_000),
-    "max_routes": (1, 10_000),
+    "max_routes": (1, 1_000),
     "max_records": (20, 10_000),
     "nframe": (1, 1_000),
 }
