@@ -20,7 +20,6 @@ from memscope.cli import attach, saved
 from memscope.cli.output import CommandError
 from memscope.leak_report import LeakReport
 
-
 # -- 16: files of strangers
 
 
