@@ -466,6 +466,8 @@ class Analysis:
         frames = [self.graph.holder(node)[4] for node in way if node < self.graph.holders]
         if noise.of_runner(classes) or (frames and noise.runs_tests(frames[-1])):
             return "the test runner"
+        if noise.of_tool(classes):
+            return "a debugging tool"
         if main is not None and noise.finalizes_receivers(names.object(main.example)):
             return "finalizers by which Django's signals know that a receiver is gone"
         if classes[-2:] == ["sqlite3.Connection", "list"]:

@@ -28,6 +28,7 @@ __all__ = [
     "last_name",
     "methods_of_class",
     "of_runner",
+    "of_tool",
     "runs_tests",
 ]
 
@@ -61,6 +62,12 @@ OF_RUNNERS = re.compile(
 
 RUNNER_FILES = re.compile(r"[/\\](_pytest|pluggy)[/\\]")
 """What the variables of their running functions hold, is theirs."""
+
+OF_TOOLS = re.compile(r"(werkzeug\.debug|debug_toolbar|silk)\.")
+"""Classes of debugging tools.  Werkzeug's debugger keeps the frames of every exception that it
+showed."""
+
+CONTAINERS = frozenset("dict list set deque collections.deque collections.OrderedDict".split())
 
 SIGNALS_OF_DJANGO = "django/dispatch/dispatcher.py"
 
@@ -101,6 +108,19 @@ def label_of(place: str, module: str = "") -> str:
 def of_runner(classes: Sequence[str]) -> bool:
     """Whether one of these classes is a test runner's."""
     return any(OF_RUNNERS.match(name) for name in classes)
+
+
+def of_tool(classes: Sequence[str]) -> bool:
+    """Whether what these classes lead to, the nearest last, is a debugging tool's own.
+
+    What is behind it is not: the debugger has the application that it wraps.
+    """
+    for name in reversed(classes):
+        if OF_TOOLS.match(name):
+            return True
+        if name.removeprefix("builtins.") not in CONTAINERS:
+            return False
+    return False
 
 
 def runs_tests(filename: str) -> bool:

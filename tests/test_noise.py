@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from memscope.noise import bound_of, label_of, last_name
+from memscope.noise import bound_of, label_of, last_name, of_tool
 
 LABELLED = {
     "linecache": "source lines",
@@ -298,3 +298,31 @@ def test_no_code_of_the_program_is_run() -> None:
 
 def test_a_class_that_lies() -> None:
     assert bound(LiesAboutItsClass()) == "maxlen=5"  # the attribute; it is asked as no deque
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        "app.Server cell werkzeug.debug.DebuggedApplication dict",
+        "frame werkzeug.debug.DebuggedApplication",
+        "module type silk.collector.DataCollector dict list",
+        "debug_toolbar.toolbar.DebugToolbar collections.OrderedDict",
+    ],
+)
+def test_what_debugging_tools_have(classes: str) -> None:
+    assert of_tool(classes.split())
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        "",
+        "dict",
+        "app.Server dict",
+        "werkzeug.debug.DebuggedApplication flask.app.Flask dict",
+        "werkzeug.debug.DebuggedApplication dict app.Shop dict",
+        "werkzeug.debugging.Other dict",
+    ],
+)
+def test_what_is_behind_debugging_tools_is_the_programs(classes: str) -> None:
+    assert not of_tool(classes.split())

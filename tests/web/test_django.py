@@ -32,6 +32,7 @@ from django.test import AsyncClient, Client, RequestFactory, override_settings
 
 from memscope import _memscope
 from memscope.web.engine import Engine
+from tests.conftest import RunPython
 
 django.setup()
 
@@ -869,3 +870,49 @@ def test_prefix() -> None:
         assert not matches("_memscope/types")
     with override_settings(MEMSCOPE={"URL_PREFIX": "nonsense"}):
         assert matches("_memscope/types"), "the checks say what is wrong"
+
+
+# -- known holders
+
+KNOWN = """
+import json, os
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.web.django_project.settings"
+os.environ["MEMSCOPE_TEST_MIDDLEWARE"] = json.dumps(
+    ["memscope.django.MemscopeMiddleware", "debug_toolbar.middleware.DebugToolbarMiddleware"]
+)
+import django
+django.setup()
+from django.db import connection
+from django.test import Client
+import memscope
+from tests.web.django_project import views
+
+client = Client()
+
+def ask(path):
+    def work():
+        for _ in range(4):
+            assert client.get(path).status_code == 200
+    return work
+
+def query():
+    with connection.cursor() as cursor:
+        for number in range(50):
+            cursor.execute("select %s", [number])
+
+report = memscope.diagnose(ask("/queries/"))
+assert not report, report
+labels = {one.what: one.why for one in report.not_leaks}
+assert labels["module debug_toolbar.store -> MemoryStore -> ._request_store"] == "a debugging tool"
+
+report = memscope.diagnose(query)
+assert not report, report
+assert any("maxlen=9000" in one.why for one in report.not_leaks), report
+
+[leak] = memscope.diagnose(ask("/keeps/7/")).leaks
+assert leak.holder == "module tests.web.django_project.views -> KEPT", leak
+"""
+
+
+def test_queries_and_the_toolbar_are_no_leaks(run_python: RunPython) -> None:
+    run_python(KNOWN, timeout=120)

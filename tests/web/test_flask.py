@@ -14,6 +14,7 @@ from memscope import _memscope
 from memscope.flask import Memscope, Watched
 from memscope.web.engine import Engine
 from memscope.web.settings import SettingsError
+from tests.conftest import RunPython
 
 TOKEN = "a-token-that-somebody-has-set"
 
@@ -327,3 +328,46 @@ def test_pages() -> None:
 def test_header() -> None:
     app = watched(HEADER=True)
     assert int(ask(app, "/keeps/7").headers["X-Memscope-Retained"]) > 2000
+
+
+# -- known holders
+
+DEBUGGER = """
+import memscope
+from flask import Flask
+from werkzeug.debug import DebuggedApplication
+from werkzeug.test import create_environ, run_wsgi_app
+
+app = Flask(__name__)
+app.config["PROPAGATE_EXCEPTIONS"] = True
+kept = []
+
+@app.get("/fails")
+def fails():
+    rows = [object() for _ in range(50)]
+    raise ValueError("a view fails")
+
+@app.get("/keeps")
+def keeps():
+    kept.append(bytearray(1000))
+    return "kept"
+
+def main(path):
+    debugger = DebuggedApplication(app, evalex=True)
+
+    def work():
+        for _ in range(4):
+            run_wsgi_app(debugger, create_environ(path), buffered=True)
+    return memscope.diagnose(work)
+
+report = main("/fails")
+assert not report, report
+assert any(one.why == "a debugging tool" for one in report.not_leaks), report
+[leak] = main("/keeps").leaks
+assert leak.holder == "module __main__ -> kept", leak
+"""
+
+
+def test_the_debugger_keeps_frames_and_that_is_no_leak(run_python: RunPython) -> None:
+    """What the application keeps behind it, is one."""
+    run_python(DEBUGGER)
