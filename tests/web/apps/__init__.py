@@ -1,0 +1,1 @@
+"""Small applications that real servers serve in the tests."""
