@@ -104,7 +104,7 @@ class Access:
         self._cookies = Attempts()
         self._known: OrderedDict[bytes, None] = OrderedDict()
         """Cookies that were right, so that guesses of others do not shut them out."""
-        self._told_callback = False
+        self._told: set[str] = set()
         self.forked()
         self._tell(token)
 
@@ -123,10 +123,17 @@ class Access:
         return self.visitor(call, is_page=False, may_log_in=False) is not None
 
     def visitor(self, call: Call, *, is_page: bool, may_log_in: bool = True) -> Visitor | None:
-        """Who asks; None for those who may not.
+        """Who asks; None for those who may not.  Never raises.
 
         *is_page*: a page to look at, as opposed to data, parts of pages and actions.
         """
+        try:
+            return self._visitor(call, is_page, may_log_in)
+        except Exception:
+            self._tell_once("could not find out who asks for its pages")
+            return None
+
+    def _visitor(self, call: Call, is_page: bool, may_log_in: bool) -> Visitor | None:
         address = client_of(call, self._proxies)
         if address is None or address not in self._internal:
             return None
@@ -253,10 +260,14 @@ class Access:
                 )
             return bool(agrees)
         except Exception:
-            if not self._told_callback:
-                self._told_callback = True
-                log.exception("memscope: show_callback failed, so nobody sees the pages; told once")
+            self._tell_once("shows nobody its pages, because show_callback failed")
             return False
+
+    def _tell_once(self, what: str) -> None:
+        """Log the exception at hand, unless the like was logged before."""
+        if what not in self._told:
+            self._told.add(what)
+            log.exception("memscope %s; told once", what)
 
     def _tell(self, token: str) -> None:
         """Say where the pages are."""

@@ -76,8 +76,8 @@ NO_PAGE = "There is no such page."
 FAILED = "memscope failed here. The log of the program says how."
 
 NOT_FOUND = _answer(404, TEXT, b"Not Found\n")
-"""What everybody gets who may not see the pages.  An adapter may give the framework's own answer
-to a path that is not there instead."""
+"""What everybody gets who may not see the pages.  No other answer has these very headers, so that
+an adapter can tell, and hand the request on to the application, as if there were no pages."""
 
 
 class Refused(Exception):  # noqa: N818 -- an answer, not a failure
@@ -135,7 +135,7 @@ class Dashboard:
             if visitor is not None:
                 answer = self._for_visitor(call, place, visitor)
         except Exception:
-            self._tell("to find out who asks")
+            self._tell("to answer")
         return Answer(answer.status, answer.headers, b"") if call.method == "HEAD" else answer
 
     def _for_visitor(self, call: Call, place: Place | None, visitor: Visitor) -> Answer:

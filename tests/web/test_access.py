@@ -618,6 +618,19 @@ def test_an_async_callback_in_disguise_shows_nothing(caplog: pytest.LogCaptureFi
     assert "must not be async" in caplog.text
 
 
+def test_an_error_of_ours_shows_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    access = access_of()
+    caplog.clear()
+    monkeypatch.setattr(access_module, "hosts_of", lambda *_: 1 / 0)
+    for _ in range(5):
+        assert visitor(access, call()) is None
+        assert not access.allows(call())
+    assert len(caplog.records) == 1
+    assert "ZeroDivisionError" in caplog.text
+
+
 # -- what is said at the start
 
 

@@ -153,6 +153,15 @@ def test_a_view_does_not_know_any_more() -> None:
     assert json.loads(data.body) == {"schema": 1, "error": "This <class> is not known."}
 
 
+def test_adapters_can_tell_outsiders() -> None:
+    dashboard = dashboard_of()
+    for method in ("GET", "HEAD", "POST", "OPTIONS"):
+        for path in ("", "nowhere", "do/a/quick"):
+            outsider = dashboard.answer(call(path, method=method, token=False))
+            assert outsider.headers is NOT_FOUND.headers
+            assert dashboard.answer(call(path, method=method)).headers != NOT_FOUND.headers
+
+
 def test_errors_of_ours_are_told_once_and_without_detail(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
