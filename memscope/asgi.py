@@ -27,12 +27,13 @@ from memscope.web.http import MOST_BODY, Answer, Call
 from memscope.web.routes import template
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Awaitable, Callable
 
     from memscope.web.recorder import Visit
 
-    Scope = MutableMapping[str, Any]
-    Message = MutableMapping[str, Any]
+    # Each framework has types of its own for these.
+    Scope = Any
+    Message = Any
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
     Application = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -46,9 +47,10 @@ FINAL = frozenset(["http.response.body", "http.response.pathsend", "http.respons
 class MemscopeMiddleware:
     """Wraps an ASGI application; options are those of memscope.web.settings."""
 
-    def __init__(self, app: Application, **options: Any) -> None:
+    def __init__(self, app: Application | None = None, /, **options: Any) -> None:
         """Raises SettingsError if an option is wrong."""
-        self.app = app
+        # By position, as Starlette's types want it; older ones give it by name.
+        self.app: Application = options.pop("app") if app is None else app
         self.engine = engine = Engine.of(options, server="ASGI")
         self._has_trigger = engine is not None and engine.settings.trigger_param is not None
 

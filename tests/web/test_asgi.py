@@ -115,6 +115,12 @@ def test_a_wrong_option_is_told_at_once() -> None:
         MemscopeMiddleware(plain, enabled=True, evry=1)
 
 
+def test_the_application_may_be_named() -> None:
+    assert ask(MemscopeMiddleware(app=plain, enabled=True)).body == b"plain"
+    with pytest.raises(SettingsError, match="app is no option of memscope"):
+        MemscopeMiddleware(plain, app=plain)
+
+
 @pytest.mark.parametrize("kind", ["lifespan", "websocket", "something new"])
 def test_other_scopes_pass_untouched(kind: str) -> None:
     seen: list[Any] = []

@@ -6,8 +6,11 @@ nothing is asserted of times: the machine has other work to do.
 
 from __future__ import annotations
 
+import itertools
 import json
+import random
 import statistics
+import sys
 import threading
 import time
 from collections import Counter
@@ -16,7 +19,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
-from tests.web.servers import Response, Server, serve
+from tests.web.servers import ROOT, Response, Server, free_port, running, serve
 
 WSGI, ASGI = "tests.web.apps.wsgi_site:app", "tests.web.apps.asgi_site:app"
 TOKEN = {"X-Memscope-Token": "a-token-for-the-tests", "Host": "localhost"}
@@ -169,3 +172,44 @@ def test_routes_and_their_requests(kind: str) -> None:
     assert counted["HEAD /plain"] == 1
     assert counted["GET (no route)"] == 2
     assert sum(counted.values()) == len(KINDS) - 2  # not those to the pages
+
+
+def test_the_fastapi_example_and_its_background_task() -> None:
+    """As its docstring says: some orders, a leak report begun on the page, more orders."""
+    source = ROOT / "examples" / "fastapi_app" / "app.py"
+    orders = iter(range(1, 1000))
+    mix = random.Random(3)
+
+    def work(times: int) -> None:
+        for number in itertools.islice(orders, times):
+            for _ in range(mix.randrange(1, 4)):
+                assert server.get("/").status == 200
+            if mix.random() < 0.5:
+                assert json.loads(server.get("/search/la").body) == ["lamp"]
+            assert server.ask("POST", f"/orders/{number}").status == 200
+
+    port = free_port()
+    run = [sys.executable, "-m", "uvicorn", "--app-dir", str(source.parent), "app:app"]
+    env = {"MEMSCOPE_TOKEN": TOKEN["X-Memscope-Token"]}
+    with running([*run, f"--port={port}", "--no-access-log"], port, env=env) as server:
+        work(25)
+        assert server.ask("POST", "/_memscope/do/leaks/begin", b"", TOKEN).status == 303
+        work(30)
+        data = json.loads(server.get("/_memscope/leaks.json", TOKEN).body)
+        output = server.output()
+    assert data["investigation"]["state"] == "done"
+    [leak] = data["report"]["leaks"]
+    [line] = [
+        number
+        for number, text in enumerate(source.read_text().splitlines(), 1)
+        if "= Receipt(" in text
+    ]
+    assert [route["name"] for route in leak["routes"]] == ["POST /orders/{order}"]
+    assert leak["type_name"] == "app.Receipt"
+    assert (leak["site"]["function"], leak["site"]["line"]) == ("send_receipt", line)
+    assert leak["site"]["file"].endswith("fastapi_app/app.py")
+    assert leak["holder"] == "module app -> _unsent"
+    assert leak["kind"] == "unbounded-cache"
+    told = [text for text in output.splitlines() if text.startswith("POST /orders/{order}: ")]
+    assert len(told) == 1
+    assert f"app.py:{line}, held by module app -> _unsent" in told[0]
