@@ -234,11 +234,23 @@ class Engine:
 
     def work(self, idle: bool) -> None:
         """Do what is due: a checkpoint of a leak report, a point of the timeline."""
-        report = self.investigation.tick(idle)
-        if report is not None:
-            self.tell(report)
+        if self.investigation.state == "running":
+            self._investigate(idle)
         if idle and self.timeline is not None:
             self.timeline.tick()
+
+    def _investigate(self, idle: bool) -> None:
+        """What a leak report holds, or has let go of, is no request's."""
+        moments = self.investigation.moments
+        self.recorder.disturb()
+        try:
+            report = self.investigation.tick(idle)
+        finally:
+            if self.investigation.moments != moments:
+                self.recorder.forget_last()
+            self.recorder.calm()
+        if report is not None:
+            self.tell(report)
 
     def tell(self, report: LeakReport) -> None:
         """Log what a leak report says, and give it to who wants it."""

@@ -93,6 +93,11 @@ class Investigation:
             self._drop("none")
 
     @property
+    def moments(self) -> int:
+        """Walks of the heap that it has made: the baseline, and one for each round."""
+        return len(self._counts)
+
+    @property
     def rounds_done(self) -> int:
         return max(len(self._counts) - 1, 0)
 

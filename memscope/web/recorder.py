@@ -209,6 +209,12 @@ class Recorder:
         if settled is not None and readings is not None:
             self._settle(settled, readings)
 
+    def forget_last(self) -> None:
+        """Leave out what is over and not read for the second time yet: something else, which takes
+        memory, has come in between."""
+        with self._lock:
+            self._pending = None
+
     def disturb(self) -> None:
         """Something else begins that takes memory, such as a page of ours: what is in flight
         meanwhile is not measured."""

@@ -215,3 +215,18 @@ def test_in_a_child_of_fork_it_works() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     engine.finish(visit, method="GET", path="/", route="/", status=200)
     assert engine.routes.get("GET /child") is None
+
+
+def test_what_a_leak_report_takes_is_no_requests() -> None:
+    engine = Engine.of({"enabled": True, "warmup": 0}, server="WSGI")
+    assert engine is not None
+    for number in range(60):
+        if number == 20:
+            assert engine.investigation.begin("a test")
+        one = engine.begin("/plain", "", None)
+        engine.finish(one, method="GET", path="/plain", route="/plain", status=200)
+    assert engine.investigation.state == "done"
+    [route] = engine.routes
+    assert route.requests == 60
+    assert 40 < route.measured < 60
+    assert max(abs(size) for size in list(route.retained)[5:]) < 2000
