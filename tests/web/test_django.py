@@ -13,6 +13,8 @@ import io
 import json
 import os
 import pickle
+import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,7 +34,9 @@ from django.test import AsyncClient, Client, RequestFactory, override_settings
 
 from memscope import _memscope
 from memscope.web.engine import Engine
-from tests.conftest import RunPython
+from tests.conftest import ROOT, RunPython
+from tests.web.driving import ENVIRONMENT, leak_report, leaking_lines, routes_of
+from tests.web.servers import free_port, running
 
 django.setup()
 
@@ -916,3 +920,104 @@ assert leak.holder == "module tests.web.django_project.views -> KEPT", leak
 
 def test_queries_and_the_toolbar_are_no_leaks(run_python: RunPython) -> None:
     run_python(KNOWN, timeout=120)
+
+
+# -- real servers
+
+EXAMPLE = ROOT / "examples" / "django_app"
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> dict[str, str]:
+    """The environment of the example project, with a database of its own."""
+    env = {
+        **ENVIRONMENT,
+        "DJANGO_SETTINGS_MODULE": "orders.settings",  # not that of these tests
+        "ORDERS_DATABASE": str(tmp_path / "orders.sqlite3"),
+    }
+    manage(env, "migrate", "-v0")
+    return env
+
+
+def manage(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(EXAMPLE / "manage.py"), *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def check_report_of_example(report: Any) -> None:
+    [leak] = report["leaks"]
+    assert leak["routes"][0]["name"] == "GET /customers/<int:customer>/orders/"
+    assert len(leak["routes"]) == 1
+    assert leak["site"]["file"] == "examples/django_app/orders/views.py"
+    assert leak["site"]["line"] in leaking_lines(EXAMPLE / "orders" / "views.py")
+    assert leak["holder"] == "module orders.views -> _listings"
+    assert leak["type_name"] == "django.db.models.query.QuerySet"
+    assert leak["kind"] == "unbounded-cache"
+
+
+PATHS_OF_EXAMPLE = ["/", "/articles/", "/orders/3/", "/customers/1/orders/", "/customers/2/orders/"]
+
+
+@pytest.mark.parametrize("reloads", [False, True])
+def test_runserver(example: dict[str, str], reloads: bool) -> None:
+    """The example of the README, as it is: the report names the route, the line, the holder."""
+    port = free_port()
+    run = [sys.executable, str(EXAMPLE / "manage.py"), "runserver", str(port)]
+    with running(run if reloads else [*run, "--noreload"], port, env=example) as server:
+        check_report_of_example(leak_report(server, PATHS_OF_EXAMPLE))
+        assert server.get("/_memscope/").status == 404, "of who has no token"
+
+
+def test_trends_of_a_real_server(example: dict[str, str]) -> None:
+    port = free_port()
+    run = [sys.executable, str(EXAMPLE / "manage.py"), "runserver", str(port), "--noreload"]
+    with running(run, port, env=example) as server:
+        for number in range(50 * len(PATHS_OF_EXAMPLE)):
+            assert server.get(PATHS_OF_EXAMPLE[number % len(PATHS_OF_EXAMPLE)]).status == 200
+        found = routes_of(server)
+        leaking = found.pop("GET /customers/<int:customer>/orders/")
+        assert leaking["verdict"] == "growing"
+        assert leaking["per_request"] > 5000
+        assert set(found) == {
+            "GET /", "GET /articles/", "GET /orders/<int:number>/",
+        }  # fmt: skip
+        assert all(abs(route["per_request"]) < 500 for route in found.values()), found
+
+
+def test_uvicorn(example: dict[str, str]) -> None:
+    port = free_port()
+    run = [
+        *(sys.executable, "-m", "uvicorn", "--host", "127.0.0.1", "--port", str(port)),
+        *("--no-access-log", "--app-dir", str(EXAMPLE), "orders.asgi:application"),
+    ]
+    with running(run, port, env=example) as server:
+        check_report_of_example(leak_report(server, PATHS_OF_EXAMPLE))
+
+
+def test_check_route_of_the_example(example: dict[str, str]) -> None:
+    leaks = manage(example, "memscope", "check-route", "/customers/1/orders/", "--rounds", "4")
+    assert leaks.returncode == 1, leaks.stderr
+    assert "4 rounds of 4 requests, answered with 200" in leaks.stdout
+    [line] = re.findall(r"allocated at +[\w/]*orders/views.py:(\d+) in", leaks.stdout)
+    assert int(line) in leaking_lines(EXAMPLE / "orders" / "views.py")
+    honest = manage(example, "memscope", "check-route", "/articles/", "--json")
+    assert honest.returncode == 0, honest.stdout
+    data = json.loads(honest.stdout)
+    assert data["statuses"] == [200]
+    assert data["report"]["leaks"] == []
+    missing = manage(example, "memscope", "check-route", "/nothing/")
+    assert missing.returncode == 2
+    assert "answered with 404" in missing.stderr
+
+
+def test_checks_of_the_example(example: dict[str, str]) -> None:
+    done = manage(example, "check", "--fail-level", "WARNING")
+    assert done.returncode == 0, done.stderr
+    changes = manage(example, "makemigrations", "--check", "--dry-run")
+    assert changes.returncode == 0, changes.stdout

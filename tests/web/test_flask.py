@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,9 @@ from memscope import _memscope
 from memscope.flask import Memscope, Watched
 from memscope.web.engine import Engine
 from memscope.web.settings import SettingsError
-from tests.conftest import RunPython
+from tests.conftest import ROOT, RunPython
+from tests.web.driving import ENVIRONMENT, leak_report, leaking_lines, routes_of
+from tests.web.servers import free_port, running
 
 TOKEN = "a-token-that-somebody-has-set"
 
@@ -371,3 +374,40 @@ assert leak.holder == "module __main__ -> kept", leak
 def test_the_debugger_keeps_frames_and_that_is_no_leak(run_python: RunPython) -> None:
     """What the application keeps behind it, is one."""
     run_python(DEBUGGER)
+
+
+# -- a real server
+
+EXAMPLE = ROOT / "examples" / "flask_app" / "invoices.py"
+
+
+@pytest.mark.parametrize("debug", [(), ("--debug",), ("--debug", "--no-reload")])
+def test_flask_run(debug: tuple[str, ...]) -> None:
+    """The example of the README, as it is: the report names the route, the line, the holder."""
+    port = free_port()
+    run = [sys.executable, "-m", "flask", "--app", str(EXAMPLE), "run", "--port", str(port), *debug]
+    env = {**ENVIRONMENT, "MEMSCOPE_ENABLED": "1"}
+    with running(run, port, env=ENVIRONMENT if debug else env) as server:
+        paths = ["/", "/tax/700", "/tax/1900", "/invoices/1", "/invoices/2"]
+        [leak] = leak_report(server, paths)["leaks"]
+        assert [route["name"] for route in leak["routes"]] == ["GET /invoices/<int:number>"]
+        assert leak["site"]["file"] == "examples/flask_app/invoices.py"
+        assert leak["site"]["line"] in leaking_lines(EXAMPLE)
+        assert leak["holder"] == "module invoices -> _rendered"
+        assert (leak["type_name"], leak["kind"]) == ("str", "unbounded-cache")
+        assert server.get("/_memscope/").status == 404, "of who has no token"
+
+
+def test_trends_of_a_real_server() -> None:
+    port = free_port()
+    run = [sys.executable, "-m", "flask", "--app", str(EXAMPLE), "run", "--port", str(port)]
+    with running(run, port, env={**ENVIRONMENT, "MEMSCOPE_ENABLED": "1"}) as server:
+        for number in range(300):
+            path = ("/", "/tax/700", "/invoices/1")[number % 3]
+            assert server.get(path).status == 200
+        found = routes_of(server)
+    leaking = found.pop("GET /invoices/<int:number>")
+    assert leaking["verdict"] == "growing"
+    assert leaking["per_request"] > 1000
+    assert set(found) == {"GET /", "GET /tax/<int:cents>"}
+    assert all(abs(route["per_request"]) < 500 for route in found.values()), found
