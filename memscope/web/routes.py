@@ -15,6 +15,7 @@ from array import array
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memscope import naming
+from memscope.table import printable
 from memscope.web.trend import Trend, judge
 
 if TYPE_CHECKING:
@@ -193,7 +194,9 @@ class Routes:
 
     def _other(self, method: str, name: str) -> Route:
         """A route that is new, or one too many, or whose name was cut."""
-        key = f"{method if method in METHODS else 'OTHER'} {name}"[:MOST_NAME]
+        # A path may hold line breaks and worse, and names of routes are written to logs.
+        key = printable(f"{method if method in METHODS else 'OTHER'} {name[:MOST_NAME]}")
+        key = key[:MOST_NAME]
         route = self._routes.get(key)
         if route is None and len(self._routes) >= self._most:
             self.dropped += 1

@@ -394,6 +394,27 @@ def test_row_14_answers_are_bounded() -> None:
         assert len(answer.body) < 2 << 20, path
 
 
+def test_row_14_paths_forge_no_lines_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    engine = engine_of(log_threshold=1000, warmup=0)
+    caplog.clear()
+    held = []
+    for path in (
+        "/a\r\nCRITICAL root: all is lost",
+        "/\x1b[31mred",
+        "/\u202egnp",
+        "/\ud800",
+        "/\u2028",
+    ):
+        for _ in range(2):
+            request(engine, path, lambda: held.append(bytearray(5000)))
+    request(engine, "/end")
+    assert len(caplog.records) == 10
+    for record in caplog.records:
+        assert record.getMessage().isprintable()
+    assert all(route.name.isprintable() for route in engine.routes)
+    assert len(engine.routes) == 6, "one for each path, however often it comes"
+
+
 # -- 15: caches and proxies
 
 
