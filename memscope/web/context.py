@@ -28,7 +28,8 @@ class Context(NamedTuple):
 
     def url(self, path: str, **query: str) -> str:
         """A page below the prefix."""
-        asked = urlencode({name: value for name, value in query.items() if value})
+        chosen = {name: value for name, value in query.items() if value}
+        asked = urlencode(chosen, errors="replace")
         return f"{self.root}/{path}{'?' if asked else ''}{asked}"
 
     def link(self, path: str, *children: str | int | None) -> Html:

@@ -335,10 +335,10 @@ def test_what_is_heavy() -> None:
 
 def everything(site: Site) -> Iterator[dict[str, Any]]:
     """The data of every page, with something on it."""
-    site.tick(8)
+    site.tick(20)
     site.post("snapshots/take", label="one")
     site.post("leaks/begin")
-    site.tick(16)
+    site.tick(20)
     site.post("snapshots/take", label="two")
     for page in views.PAGES:
         yield site.get(page)
