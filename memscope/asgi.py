@@ -7,9 +7,9 @@
 Litestar makes a middleware for each route, so there the application is wrapped.
 
 A request is over when the application returns, background tasks included; how long it took
-is told until its last byte.  Messages are handed on as they come.  Lifespan and websockets
-are none of our business.  Works in any event loop: nothing here waits but for the application
-and the server.
+is told until its last byte is given to the server.  Messages are handed on as they come.
+Lifespan and websockets are none of our business.  Works in any event loop: nothing here waits
+but for the application and the server.
 
 Which route it was stands in the scope afterwards: Starlette, FastAPI and Litestar write it
 there.  A middleware in between that gives a copy of the scope to the application hides it;
@@ -18,8 +18,8 @@ then, as in Quart, routes are made of paths (see memscope.web.routes).
 
 from __future__ import annotations
 
-import time
 from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from memscope.web.engine import Engine
@@ -114,12 +114,8 @@ class _Response:
             if self._visit.sampled:
                 message = self._with_headers(message)
         elif kind in FINAL and not message.get("more_body"):
-            return self._send_last(message)
+            self._visit.answered = perf_counter()
         return self._send(message)
-
-    async def _send_last(self, message: Message) -> None:
-        await self._send(message)
-        self._visit.answered = time.perf_counter()
 
     def _with_headers(self, message: Message) -> Message:
         more = self._engine.response_headers(self._visit)
@@ -145,7 +141,7 @@ class _Response:
     def _told(self) -> tuple[str | None, Any]:
         """The route and the view, if a framework told them."""
         scope = self._scope
-        if "route" not in scope and "route_handler" not in scope and "endpoint" not in scope:
+        if "endpoint" not in scope and "route_handler" not in scope and "route" not in scope:
             return None, None
         try:
             return route_of(scope, self._root, self.status), view_of(scope)
@@ -162,23 +158,27 @@ def route_of(scope: Scope, root: str, status: int | None) -> str | None:
     found = scope.get("path_template")  # Litestar
     if isinstance(found, str):
         return found
-    effective = scope.get("fastapi", {}).get("effective_route_context")
+    fastapi = scope.get("fastapi")
+    effective = fastapi.get("effective_route_context") if fastapi is not None else None
     if effective is not None:
         found = effective.path  # of an included router, with its prefix
     else:
         route = scope.get("route")
         if route is None:
             return None
-        # Of a mounted application that has no routes, only the mount is told.
-        is_mount = "endpoint" not in vars(route)
-        if is_mount and status == 404:
-            return ""
-        found = "/{path:path}" if is_mount else route.path
+        if "endpoint" in vars(route):
+            found = route.path
+        else:
+            # Of a mounted application that has no routes, only the mount is told.
+            if status == 404:
+                return ""
+            found = "/{path:path}"
     if not isinstance(found, str):
         return None
-    mounted = scope.get("root_path", "")[len(root) :]
-    if not mounted:
+    under = scope.get("root_path", "")
+    if under == root:
         return found
+    mounted = under[len(root) :]
     values = {
         str(value): f"{{{name}}}"
         for name, value in scope.get("path_params", {}).items()

@@ -209,9 +209,17 @@ class _SizedBody(_Body):
         return len(self._result)
 
 
+CODES = {f"{status.value} {status.phrase}": status.value for status in HTTPStatus}
+
+
 def _code(status: Any) -> int | None:
     """Of "200 OK"; None of what is no status: that the server tells to the application."""
-    return int(status[:3]) if isinstance(status, str) and status[:3].isdecimal() else None
+    if not isinstance(status, str):
+        return None
+    code = CODES.get(status)
+    if code is None and status[:3].isdecimal():
+        code = int(status[:3])
+    return code
 
 
 def _decoded(path: str) -> str:

@@ -58,7 +58,8 @@ class Visit:
         self._lost = lost
         self.began = began
         self.answered = 0.0
-        """When its last byte was sent, if its adapter knows; work in the background follows."""
+        """When its last byte was given to the server, if its adapter knows; work in the background
+        may follow."""
 
     def __del__(self) -> None:
         # A server that never closes what it was given.  This may run inside a collection that
@@ -132,6 +133,8 @@ class Recorder:
         self._lock = threading.Lock()
         self._active = 0
         self._span: Span | None = None
+        # One for all that are not measured: most requests are of such a span, alone in it.
+        self._unmeasured = Span(None)
         self._pending: tuple[Span, int, int] | None = None
         self._settled: tuple[Span, int, int] | None = None
         """The last one.  Kept, because the pending one is there at the second reading: so there is
@@ -174,7 +177,12 @@ class Recorder:
                 self._count_lost()
             span = self._span
             if span is None:
-                span = self._span = Span(readings if sampled and not self._disturbances else None)
+                if sampled and not self._disturbances:
+                    span = Span(readings)
+                else:
+                    span = self._unmeasured
+                    span.count = 0
+                self._span = span
                 self._since = now
                 settled = self._take_pending()
             self._active += 1
