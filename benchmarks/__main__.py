@@ -17,6 +17,7 @@ from benchmarks import (
     bench_pytest,
     bench_snapshot,
     bench_trace,
+    bench_web,
 )
 from benchmarks._harness import Options, Report, main
 
@@ -32,6 +33,7 @@ def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
             bench_heap_file,
             bench_leaks,
             bench_pytest,
+            bench_web,
             bench_callgrind,
         ),
     )

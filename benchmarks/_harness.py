@@ -47,8 +47,8 @@ class MissingError(ChildError):
     """A measurement needs something optional that this interpreter has not got."""
 
 
-_PRODUCTS = ("memscope", "memray", "flask", "pyperformance", "objgraph", "guppy3")
-_OPTIONAL = ("flask", "guppy", "memray", "memscope.objgraph", "objgraph", "pyperformance")
+_PRODUCTS = ("memscope", "memray", "flask", "pyperformance", "objgraph", "guppy3", "dozer")
+_OPTIONAL = ("dozer", "flask", "guppy", "memray", "memscope.objgraph", "objgraph", "pyperformance")
 
 
 @dataclasses.dataclass(frozen=True)
