@@ -39,9 +39,9 @@ Address: TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
 
 PROXY_HEADERS = frozenset(
     "forwarded via x-real-ip x-client-ip x-cluster-client-ip x-original-forwarded-for client-ip"
-    " true-client-ip cf-connecting-ip fastly-client-ip x-envoy-external-address"
-    " x-azure-clientip x-appengine-user-ip".split()
+    " true-client-ip cf-connecting-ip fastly-client-ip x-azure-clientip x-appengine-user-ip".split()
 )
+PREFIXES = ("x-forwarded", "x-envoy-")
 MOST_PROXIES = 20
 LONGEST_HEADER = 1000
 PORT = re.compile(r":[0-9]{1,5}")
@@ -87,7 +87,7 @@ def is_of_proxy(call: Call) -> bool:
     """Whether there is a header that a proxy sends."""
     # CGI, and so WSGI, writes both characters the same way.
     names = (name.lower().replace("_", "-") for name in call.headers)
-    return any(name in PROXY_HEADERS or name.startswith("x-forwarded") for name in names)
+    return any(name in PROXY_HEADERS or name.startswith(PREFIXES) for name in names)
 
 
 def client_of(call: Call, proxies: Networks) -> Address | None:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["MIN_TOKEN", "NAMES", "Settings", "SettingsError"]
 
 EXCLUDED = (r"^/static/", r"^/media/", r"^/favicon\.ico$", r"^/healthz?/?$", r"^/ping/?$")
-LOOPBACK = ("127.0.0.0/8", "::1/128")
+LOOPBACK = ("127.0.0.1", "::1")
+"""Not all of 127.0.0.0/8: sidecars of a service mesh connect from other addresses in it."""
 MIN_TOKEN = 16
 """Characters of a token that somebody chose; one that we make has 128 random bits."""
 

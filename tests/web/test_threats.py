@@ -362,7 +362,7 @@ def test_row_14_a_flood_of_visits() -> None:
         visit(number)
     gc.collect()
     before = sys.getallocatedblocks()
-    for number in range(2_000, 20_000):
+    for number in range(2_000, 8_000):
         visit(number)
     gc.collect()
     assert sys.getallocatedblocks() - before < 2_000
