@@ -10,10 +10,13 @@ in steps, each of which costs more than the one before and is reached by fewer t
     3  collect all garbage, and run it twice again
     4  ``memscope.Watch``: the rounds, a walk of the heap after each, and a report
 
-A test that asks for it (``no_leaks``, ``memscope_leaks``) is judged by step 4 at once.  All of
-it happens inside its teardown, before fixtures of wider scope end; the verdict goes into
-the report of its body, which is logged when teardown is over.  Only tests that passed are
-judged: the report of another holds its frames.
+A test that asks for it (``no_leaks``, ``memscope_leaks``) gets all its rounds, first without a walk
+(``trial``), and step 4 only if these show the sign of a leak: a clean test costs its
+repetitions, a leak the walks that its report is made of.
+
+All of it happens inside the teardown of a test, before fixtures of wider scope end; the verdict
+goes into the report of its body, which is logged when teardown is over.  Only tests that passed
+are judged: the report of another holds its frames.
 """
 
 from __future__ import annotations
@@ -40,6 +43,7 @@ from memscope.pytest_plugin.repeats import (
     why_not_repeated,
 )
 from memscope.pytest_plugin.reports import fail_report, failure, file_name
+from memscope.pytest_plugin.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -282,9 +286,34 @@ class Judge:
             return
         with Unseen(test.item.config) as unseen:
             try:
-                self._rounds(test, unseen, allowance)
+                test.repeats.run_unseen(unseen)
             except CannotRepeatError as error:
                 self._one_round(test, f"it could not be repeated ({error})", allowance, True)
+                return
+            try:
+                if self._leaves_signs(test, unseen):
+                    self._rounds(test, unseen, allowance)
+                else:
+                    test.outcome.rounds = test.wish.rounds
+            except CannotRepeatError as error:
+                self._give_up(test, error)
+
+    def _leaves_signs(self, test: Test, unseen: Unseen) -> bool:
+        """Whether rounds without a walk of the heap show a sign of a leak, or cannot."""
+        if not screening.collects():
+            return True
+        trial = Trial(test.wish.rounds, self.scale)
+        for _ in range(test.wish.rounds):
+            test.repeats.run_unseen(unseen)
+            trial.end_of_round()
+            if trial.is_plain():
+                return True
+        if not trial.suspects():
+            return False
+        if trial.ended_busy():
+            # What comes with every second run is to come with the first round that is watched.
+            test.repeats.run_unseen(unseen)
+        return True
 
     def _screen(self, test: Test) -> None:
         """Look at what a test left that did not ask for it, in steps."""
@@ -316,6 +345,7 @@ class Judge:
                 if not self._comes_again(test, unseen, kind):
                     self.floor.learn(kind, grown)
                 else:
+                    test.repeats.run_unseen(unseen)
                     self._rounds(test, unseen, self.settings.default)
                     if test.outcome.verdict == "clean":
                         self.floor.learn(kind, grown)
@@ -367,25 +397,22 @@ class Judge:
         return None if self.scale.native() or screening.settled(left) else grown
 
     def _rounds(self, test: Test, unseen: Unseen, allowance: Allowance) -> None:
-        """Judge by the rounds: memscope's own report."""
-        outcome, repeats = test.outcome, test.repeats
-        rounds = test.wish.rounds
-        repeats.run_unseen(unseen)
+        """Judge by the rounds, after a warm-up: memscope's own report."""
+        outcome, rounds = test.outcome, 0
         left = screening.leftovers()
         was_started = self._started
         self._stop()  # the watch traces more frames
         watched = None
         try:
             watched = Watch(nframe=NFRAME, title=test.item.name)
-            for number in range(rounds):
-                repeats.run_unseen(unseen)
+            for number in range(test.wish.rounds):
+                test.repeats.run_unseen(unseen)
                 watched.checkpoint(f"run {number + 1}")
+                rounds += 1
             report = watched.report()
             left = screening.settled(left)
         except CannotRepeatError as error:
-            # What the first run left can no longer be told: its traces are gone.
-            outcome.verdict = "not judged"
-            outcome.notes.append(f"it could not be repeated so often ({error})")
+            self._give_up(test, error)
             return
         finally:
             if watched is not None:
@@ -397,6 +424,11 @@ class Judge:
         if len(left.threads) >= rounds or len(left.files) >= rounds:
             outcome.leftovers = left.names()
         self._conclude(test, report, allowance)
+
+    def _give_up(self, test: Test, error: CannotRepeatError) -> None:
+        # What the first run left can no longer be told: others came after it.
+        test.outcome.verdict = "not judged"
+        test.outcome.notes.append(f"it could not be repeated so often ({error})")
 
     def _conclude(self, test: Test, report: LeakReport, allowance: Allowance) -> None:
         outcome = test.outcome

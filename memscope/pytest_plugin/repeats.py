@@ -225,6 +225,8 @@ class Unseen:
         # Not "or []": an empty list is the one that is going to record.
         warned: list[Any] | None = self._warnings.__enter__()
         self._warned = [] if warned is None else warned
+        for handler in self._handlers:
+            handler.records, handler.stream = [], io.StringIO()
         self.clear()
         return self
 
@@ -233,8 +235,11 @@ class Unseen:
         if self._capture is not None:
             self._capture.read_global_capture()
         for handler in self._handlers:
-            handler.records = []
-            handler.stream = io.StringIO()
+            # Used ones only: a run that leaves nothing must not change what lives.
+            if handler.records:
+                handler.records = []
+            if handler.stream.closed or handler.stream.tell():
+                handler.stream = io.StringIO()
         for queue in self._uncaught:
             queue.clear()
 

@@ -1,0 +1,152 @@
+"""Whether rounds leave more and more behind, found out without a walk of the heap.
+
+A walk takes a hundred times as long as a small test, so a test is tried without one first.
+After each round its garbage is collected and the interpreter's caches are emptied: what lives
+then is held by somebody.  A leak shows in one of two ways:
+
+    blocks        Live bytes changed, and blocks that were allocated live, both in as many
+                  rounds as a leak must have.  Bytes alone change too where something larger
+                  takes the place of another, and a block may change hands where nothing becomes
+                  more.  A buffer that grows is one block, and told by its size.
+    containers    Their lengths: what was there before, put into a list that has room,
+                  allocates nothing.
+
+The free lists are empty when a round begins.  So an object that it makes lies in a block that it
+allocated, although the tracer does not see who takes an object from a free list; or in that of
+an older one which it dropped, and if that was replaced, there is a new block after all.
+
+Each rule is weaker than those of ``memscope.piles`` and ``memscope.leak_analysis``, so what they
+would call growth shows here.  A sign is no proof, but worth a ``Watch``.  Not seen are, in a
+test that leaks nothing else,
+
+    * texts and numbers that were there before, put into a dict that has room and holds
+      nothing but such: before CPython 3.14 the collector does not track it
+    * a chain of tuples or other objects with a free list, if the rounds take as many old ones of
+      the kind out of use
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from array import array
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from memscope import _memscope
+from memscope.pytest_plugin import screening
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Trial"]
+
+MOST_EPOCHS = 100
+"""Rounds whose blocks the tracer can tell apart, those of others among them."""
+
+ENOUGH = 3
+"""Rounds after which a leak that comes with each is plain."""
+
+LEAST_OF_BUFFER = 512
+"""Bytes for each round, half of what ``memscope.leak_analysis`` has a buffer grow by."""
+
+_empty_type_cache: Callable[[], object] = (
+    getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache
+)
+"""It holds the names of attributes that were looked up last."""
+
+
+class Trial:
+    """Up to so many rounds, which begin now, after a warm-up."""
+
+    def __init__(self, rounds: int, scale: screening.Scale) -> None:
+        self._scale = scale
+        self._over = 0
+        self._left = screening.leftovers()
+        self._lengths = _memscope.gc_lengths()
+        # Arrays: what is noted after a round must not be growth itself.
+        self._bytes = array("Q", [0] * (rounds + 1))
+        self._epochs = array("Q", [0] * (rounds + 1))
+        scale.zero()
+        self._note()
+
+    def end_of_round(self) -> None:
+        """Note what lives now."""
+        self._over += 1
+        self._note()
+
+    def _note(self) -> None:
+        # First the epoch: what is in the free lists after them is from the next one.
+        if _memscope.is_tracing():
+            self._epochs[self._over] = _memscope.advance_epoch()
+        _collect_round()
+        self._bytes[self._over] = _memscope.get_traced_memory()[0]
+
+    def is_plain(self) -> bool:
+        """Whether a leak shows by now, the same in each round: more of them would say no more."""
+        steps = self._steps()
+        if self._over != ENOUGH or min(steps) <= 0 or 2 * min(steps) < max(steps):
+            return False
+        gc.collect()
+        return self._leaves_blocks(ENOUGH - 1)
+
+    def ended_busy(self) -> bool:
+        """Whether the last round left as much as any, or half of it."""
+        steps = self._steps()
+        return 2 * steps[-1] >= max(steps)
+
+    def suspects(self) -> bool:
+        """Whether the rounds may have left more and more behind.  Cost: a pass over what the
+        collector tracks; if there is a sign, a full collection and another."""
+        left = screening.settled(self._left)
+        if max(len(left.threads), len(left.files)) >= self._over or self._scale.native():
+            return True
+        if not self._has_grown():
+            return False
+        # Garbage of a round in which the collector ran is old by now.
+        gc.collect()
+        return self._has_grown()
+
+    def _has_grown(self) -> bool:
+        rounds = self._over
+        if 2 * _memscope.longest_rise(_memscope.gc_lengths(), self._lengths) >= rounds:
+            return True
+        changed = sum(map(bool, self._steps()))
+        return changed >= max(rounds // 2, 2) and self._leaves_blocks(max((rounds - 1) // 2, 1))
+
+    def _leaves_blocks(self, least: int) -> bool:
+        """Whether so many rounds left blocks; not counted the last, for what it put in the place
+        of others is no growth.  Or whether blocks, perhaps one, hold what a buffer must."""
+        epochs = list(pairwise(self._epochs[: self._over + 1]))
+        traced = _memscope.is_tracing() and all(first < after for first, after in epochs)
+        if not traced or self._over > MOST_EPOCHS:
+            return True
+        first, _ = epochs[0]
+        columns = _memscope.take_snapshot().filter((), min_epoch=first, max_epoch=epochs[-1][1] - 1)
+        rose = sum(step for step in self._steps() if step > 0)
+        if min(rose, columns.total_size) >= LEAST_OF_BUFFER * self._over:
+            return True
+        busy = sum(
+            len(columns.filter((), min_epoch=first, max_epoch=after - 1)) > 0
+            for first, after in epochs[:-1]
+        )
+        return busy >= least
+
+    def _steps(self) -> list[int]:
+        """By how many bytes each round changed what lives."""
+        return [after - before for before, after in pairwise(self._bytes[: self._over + 1])]
+
+
+def _collect_round() -> None:
+    """Collect the garbage of a round, and empty the caches that hold what nobody needs."""
+    screening.young_garbage()
+    _empty_type_cache()
+    if gc.get_freeze_count():
+        gc.collect()
+        return
+    # The free lists are emptied by a full collection, which has nothing to do if all is frozen.
+    gc.freeze()
+    try:
+        gc.collect()
+    finally:
+        gc.unfreeze()
