@@ -23,7 +23,7 @@ from memscope.web.markup import (
     table,
     tag,
 )
-from memscope.web.page_parts import notes
+from memscope.web.page_parts import no_match, notes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -131,7 +131,7 @@ def _places_of(data: Mapping[str, Any]) -> Html:
             )
         parts.append(places_table(data["places"], data["by"], caption, changed=changed))
     elif data["filter"]:
-        parts.append(empty(f"No place has {data['filter']!r} in its name."))
+        parts.append(empty(no_match("place", data["filter"])))
     else:
         parts.append(empty("Nothing was added since that snapshot."))
     if data["more"]:

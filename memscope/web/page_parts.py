@@ -11,7 +11,7 @@ from memscope.web.markup import Html, broken, code, join, number, size, table, t
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["notes", "path_figure", "sentence"]
+__all__ = ["no_match", "notes", "path_figure", "sentence"]
 
 
 def notes(data: Mapping[str, Any]) -> Html:
@@ -58,6 +58,12 @@ def path_figure(name: str, data: Mapping[str, Any]) -> Html:
         table(name, which, heads, rows, sortable=False),
         class_="path",
     )
+
+
+def no_match(what: str, text: str) -> str:
+    """That nothing has the text of a filter in its name."""
+    quoted = f"\N{LEFT DOUBLE QUOTATION MARK}{text}\N{RIGHT DOUBLE QUOTATION MARK}"
+    return f"No {what} has {quoted} in its name."
 
 
 def sentence(text: str) -> str:

@@ -24,7 +24,7 @@ from memscope.web.markup import (
     tag,
 )
 from memscope.web.page_leaks import leak_article, progress
-from memscope.web.page_parts import notes
+from memscope.web.page_parts import no_match, notes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,11 +67,12 @@ def _list(data: Mapping[str, Any], context: Context) -> Html:
     if not data["routes"]:
         words = "No request was counted yet. Ask the application for something."
         if data["filter"]:
-            words = f"No route has {data['filter']!r} in its name."
+            words = no_match("route", data["filter"])
         return tag("div", empty(words), id="list", data_live=True)
     rows = []
     for row in data["routes"]:
         up = row["verdict"] == "growing"
+        look = "gain" if up else "quiet" if row["verdict"] == "too few" else ""
         link = context.link(f"routes/{row['handle']}", code(row["name"], 120))
         label = f"Kept, added up: {size_text(row['kept'][-1] if row['kept'] else 0, True)}"
         mean = row["mean_seconds"]
@@ -82,7 +83,7 @@ def _list(data: Mapping[str, Any], context: Context) -> Html:
                 tag(
                     "span",
                     SHORT[row["verdict"]],
-                    class_="gain" if up else "quiet" if row["verdict"] == "too few" else None,
+                    class_=f"number {look}",
                 ),
                 (_bytes(row, "per_request"), row["per_request"]),
                 (_bytes(row, "bytes"), row["bytes"]),
@@ -123,11 +124,11 @@ def _words(data: Mapping[str, Any]) -> list[Html]:
     if data["every"] > 1:
         words.append(f"One of {data['every']:,} requests is measured.")
     if data["shared_requests"] or any(row["shared"] for row in data["routes"]):
+        kept = size_text(data["shared_bytes"], data["shared_bytes"] != 0)
         words.append(
             "Shared: in flight together with requests of other routes, or with one of these"
-            " pages, so that what they kept"
-            f" ({size_text(data['shared_bytes'], True)} in all) cannot be told apart and counts"
-            " for none of them."
+            f" pages, so that what they kept ({kept} in all, as far as it was seen) cannot be told"
+            " apart and counts for none of them."
         )
     if data["dropped"]:
         words.append(

@@ -21,7 +21,7 @@ from memscope.web.markup import (
     table,
     tag,
 )
-from memscope.web.page_parts import notes, path_figure
+from memscope.web.page_parts import no_match, notes, path_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +51,7 @@ def types(data: Mapping[str, Any], context: Context) -> Html:
 def _list(data: Mapping[str, Any], context: Context) -> Html:
     if not data["types"]:
         words = (
-            f"No class has {data['filter']!r} in its name."
+            no_match("class", data["filter"])
             if data["filter"]
             else "Nothing was counted yet: refresh in two seconds."
         )

@@ -65,15 +65,16 @@
     return selection !== null && !selection.isCollapsed && main.contains(selection.anchorNode);
   }
 
-  async function renew() {
-    if (busy || paused || document.hidden) {
+  async function renew(asked = false) {
+    if (busy || (asked !== true && (paused || document.hidden))) {
       return;
     }
     busy = true;
+    const address = location.href;
     const stop = new AbortController();
     const timer = setTimeout(() => stop.abort(), PATIENCE);
     try {
-      const answer = await fetch(location.href, {
+      const answer = await fetch(address, {
         headers: { Accept: "text/html" },
         credentials: "same-origin",
         cache: "no-store",
@@ -91,7 +92,9 @@
       }
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       failures = 0;
-      take(page);
+      if (address === location.href) {
+        take(page, asked === true);
+      }
     } catch {
       failures += 1;
       if (failures > 1) {
@@ -100,15 +103,18 @@
     } finally {
       clearTimeout(timer);
       busy = false;
+      if (address !== location.href) {
+        renew(true); // the filter changed meanwhile
+      }
     }
   }
 
-  function take(page) {
+  function take(page, asked) {
     const fresh = page.getElementById("main");
     if (fresh === null) {
       return;
     }
-    if (paused || isSelecting() || isTyping()) {
+    if (!asked && (paused || isSelecting() || isTyping())) {
       return;
     }
     if (fresh.dataset.pid !== main.dataset.pid) {
@@ -121,7 +127,7 @@
         worker.replaceChildren(...document.importNode(other, true).childNodes);
       }
     } else {
-      say("");
+      say(paused ? "Paused." : "");
       update(fresh);
     }
     const steps = document.getElementById("steps");
@@ -279,8 +285,22 @@
     document.querySelectorAll("[data-filter]").forEach(filter);
   }
 
+  /* At once among the rows that are here; then among all, which the server has. */
+  let later;
   document.querySelectorAll("[data-filter]").forEach((field) => {
-    field.addEventListener("input", () => filter(field));
+    field.addEventListener("input", () => {
+      filter(field);
+      clearTimeout(later);
+      later = setTimeout(() => {
+        const address = new URL(location.href);
+        address.searchParams.set(field.name, field.value.trim());
+        if (field.value.trim() === "") {
+          address.searchParams.delete(field.name);
+        }
+        history.replaceState(null, "", address);
+        renew(true);
+      }, 300);
+    });
   });
   prepare(main);
 
