@@ -65,9 +65,14 @@ def respond(request: HttpRequest) -> HttpResponse | None:
     """One of our pages; None for who may not see it, and gets what the project says."""
     from memscope.web.dashboard import NOT_FOUND
 
-    body = b"" if request.method in ("GET", "HEAD") else request.read(MOST_BODY + 1)
-    answer = service.answer(service.call_of(request, body))
-    if answer.status == 404 and answer.headers == NOT_FOUND.headers:
+    call = service.call_of(request)
+    if call.method not in ("GET", "HEAD"):
+        # The body is left to the project, unless it is for us.
+        if not service.is_visitor(call):
+            return None
+        call = service.call_of(request, request.read(MOST_BODY + 1))
+    answer = service.answer(call)
+    if answer.headers is NOT_FOUND.headers:
         return None
     response = HttpResponse(answer.body, status=answer.status)
     del response.headers["Content-Type"]

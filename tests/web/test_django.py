@@ -815,6 +815,17 @@ def test_a_body_that_is_too_long(start: Start) -> None:
     assert outsider.post("/_memscope/do/gc/collect", body, content_type=form).status_code == 404
 
 
+def test_a_body_that_is_not_for_us_is_the_projects(start: Start) -> None:
+    """A pattern of the project's own answers outsiders there."""
+    start(DASHBOARD=True, TOKEN=TOKEN)
+    form = "application/x-www-form-urlencoded"
+    answer = visitor().post("/_memscope/do/anything", b"a=1", content_type=form)
+    assert (answer.status_code, answer.content) == (200, b"a=1")
+    ours = logged_in().post("/_memscope/do/anything", b"a=1", content_type=form)
+    assert ours.status_code == 404
+    assert ours.content != b"a=1"
+
+
 def test_pages_through_asgi(start: Start) -> None:
     start(DASHBOARD=True, TOKEN=TOKEN, ALLOWED_HOSTS=["testserver"])
 
@@ -987,7 +998,9 @@ def test_trends_of_a_real_server(example: dict[str, str]) -> None:
         assert set(found) == {
             "GET /", "GET /articles/", "GET /orders/<int:number>/",
         }  # fmt: skip
-        assert all(abs(route["per_request"]) < 500 for route in found.values()), found
+        # A thread of runserver may still be at its end when the next begins, which is noise.
+        others = max(route["per_request"] for route in found.values())
+        assert leaking["per_request"] > 3 * others, found
 
 
 def test_uvicorn(example: dict[str, str]) -> None:

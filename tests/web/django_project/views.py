@@ -34,6 +34,10 @@ def keeps(request: HttpRequest, number: int, town: str = "") -> HttpResponse:
     return HttpResponse("kept")
 
 
+def echo(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(request.body)
+
+
 def fails(request: HttpRequest) -> HttpResponse:
     raise ValueError("a view fails")
 
