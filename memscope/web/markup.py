@@ -187,7 +187,7 @@ def button(label: str, *, quiet: bool = False, about: str | None = None) -> Html
 
 def table(
     name: str,
-    caption: str,
+    caption: str | Html,
     heads: Sequence[str],
     rows: Iterable[Sequence[str | int | tuple[str | int, float] | None]],
     *,
@@ -224,7 +224,7 @@ def table(
         "div",
         tag(
             "table",
-            tag("caption", caption),
+            tag("caption", caption, id=f"{name}-caption"),
             tag("thead", tag("tr", head)),
             tag("tbody", *body),
             id=name,
@@ -233,5 +233,5 @@ def table(
         class_="wide",
         role="region",
         tabindex=0,
-        aria_label=caption,
+        aria_labelledby=f"{name}-caption",
     )

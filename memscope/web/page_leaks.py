@@ -192,7 +192,7 @@ def leak_article(leak: Mapping[str, Any], number_of: int, context: Context) -> H
     if leak["path"]:
         parts.append(tag("h4", "Who holds it"))
         parts.append(path_figure(f"leak-{number_of}-path", leak["path"]))
-    parts.append(_growth(leak))
+    parts.append(_growth(leak, number_of))
     if leak["evidence"]:
         parts.append(tag("h4", "Why it is judged so"))
         parts.append(tag("ul", *(tag("li", sentence(one)) for one in leak["evidence"])))
@@ -247,7 +247,7 @@ def _facts(leak: Mapping[str, Any], context: Context) -> Html:
     return tag("dl", *(join([tag("dt", name), tag("dd", shown)]) for name, shown in facts))
 
 
-def _growth(leak: Mapping[str, Any]) -> Html | None:
+def _growth(leak: Mapping[str, Any], number_of: int) -> Html | None:
     rounds, also = leak["per_round"], leak["also"]
     parts = []
     if rounds:
@@ -265,6 +265,6 @@ def _growth(leak: Mapping[str, Any]) -> Html | None:
             for one in also[:8]
         ]
         heads = ("Class", ">Objects", ">Bytes")
-        shown = table("also", "Kept with them", heads, rows, sortable=False)
+        shown = table(f"leak-{number_of}-also", "Kept with them", heads, rows, sortable=False)
         parts.append(tag("div", tag("h4", "What comes with it"), shown))
     return tag("div", *parts, class_="pair") if parts else None

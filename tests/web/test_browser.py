@@ -38,6 +38,7 @@ FLAGS = (
     *("--disable-background-networking --disable-component-update --disable-sync".split()),
     *("--hide-scrollbars --disable-dev-shm-usage".split()),
 )
+PAGES = ("", "types", "allocations", "allocations?by=traceback", "routes", "leaks", "snapshots")
 LOGIN, HOSTILE = "/login/{}", "/hostile/x"
 
 
@@ -307,6 +308,24 @@ def test_the_keyboard_alone(browser: Browser, server: Server) -> None:
     browser.until(lambda: "/routes/" in browser.driver.current_url, "the page of a route")
 
 
+NAMED = {"link", "button", "textbox", "searchbox", "combobox", "table", "image", "region"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_screen_reader_gets(browser: Browser, server: Server, page: str) -> None:
+    browser.driver.get(server.base + page)
+    nodes = browser.command("Accessibility.getFullAXTree")["nodes"]
+    found = [
+        (node["role"]["value"], node.get("name", {}).get("value", ""))
+        for node in nodes
+        if not node["ignored"] and node["role"]["value"] in NAMED
+    ]
+    assert len([role for role, _ in found if role == "link"]) >= 8
+    assert [one for one in found if not one[1].strip()] == []
+    roles = {node["role"]["value"] for node in nodes}
+    assert {"main", "navigation", "banner", "contentinfo", "heading", "status"} <= roles
+
+
 def test_who_holds_the_objects(browser: Browser, server: Server) -> None:
     browser.driver.get(f"{server.base}types?q=Session")
     browser.click("#classes tbody a")
@@ -355,9 +374,6 @@ def test_a_leak_report_is_asked_for(browser: Browser, server: Server) -> None:
     browser.driver.get(f"{server.base}routes")
     browser.click("#routes tbody a")
     browser.until(lambda: "/routes/" in browser.driver.current_url, "the page of a route")
-
-
-PAGES = ("", "types", "allocations", "allocations?by=traceback", "routes", "leaks", "snapshots")
 
 
 def test_a_script_in_a_name_does_not_run(browser: Browser, server: Server) -> None:

@@ -178,6 +178,23 @@ def emptied(data: dict[str, Any]) -> dict[str, Any]:
     return {key: [] if key in lists else value for key, value in data.items()}
 
 
+def test_several_leaks(whole: list[dict[str, Any]]) -> None:
+    data = copy.deepcopy(of(whole, "leaks"))
+    data["report"]["leaks"] *= 3
+    read = check(pages.render("", data, CONTEXT))
+    assert len(read.of("article")) == 3 * len(of(whole, "leaks")["report"]["leaks"])
+    one = copy.deepcopy(of(whole, "route"))
+    one["leaks"] = [{**leak, "number": number} for number in (1, 2) for leak in one["leaks"][:1]]
+    check(pages.render("", one, CONTEXT))
+
+
+def test_attributes_are_text(whole: list[dict[str, Any]]) -> None:
+    for data in whole:
+        for _, attributes in check(pages.render("", data, CONTEXT)).tags:
+            for key, value in attributes.items():
+                assert "<span" not in (value or ""), (data["page"], key, value)
+
+
 def test_the_words_that_matter(whole: list[dict[str, Any]]) -> None:
     htmls = {page: pages.render("", of(whole, page), CONTEXT) for page in pages.CONTENTS}
     texts = {page: Reader(html.replace("<wbr>", "")).text for page, html in htmls.items()}
