@@ -135,7 +135,7 @@ class _Response:
             exc_info = None  # this frame is in its traceback
 
     def finish(self) -> None:
-        """The request is over; called once."""
+        """The request is over; the first time counts."""
         environ, self._environ = self._environ, {}
         self._engine.finish(
             self._visit,
@@ -156,11 +156,10 @@ class _Response:
         return iter(self.chunks)
 
     def close(self) -> None:
-        if self._start_response is not None:
-            # The server may hold us, and this is its method.
-            self._start_response = None
-            self.chunks = ()
-            self.finish()
+        # The server may hold us, and this is its method.
+        self._start_response = None
+        self.chunks = ()
+        self.finish()
 
 
 class _Body:

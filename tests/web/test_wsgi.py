@@ -200,7 +200,14 @@ def test_an_early_disconnect_closes() -> None:
 
 
 def test_dropping_the_iterator_does_not_close_what_it_came_from() -> None:
-    chunks = Chunks(b"a", b"b")
+    class Iterating(Chunks):
+        def __iter__(self) -> Iterator[bytes]:
+            return self
+
+        def __next__(self) -> bytes:
+            return b"a"
+
+    chunks = Iterating()
     middleware, _ = watch(returning(chunks))
     body = middleware(environ_of(), Got().start_response)
     iterator = iter(body)
@@ -580,12 +587,16 @@ def test_nothing_of_a_response_is_in_a_cycle(kind: str) -> None:
     gc.disable()
     try:
         for body in ("dropped", "closed"):
-            got = Got()
-            got.result = middleware(environ_of(), got.start_response)
+            got, marked = Got(), Got()
+            environ = environ_of(marked=marked)
+            got.result = middleware(environ, got.start_response)
+            of_environ = weakref.ref(marked)
+            del environ, marked
             for _ in got.result:
                 break
             if body == "closed":
                 got.result.close()  # what a server may hold in an object holds nothing of it
+                assert of_environ() is None
             else:
                 del got.result
             kept = weakref.ref(got)
@@ -702,8 +713,9 @@ def test_outsiders_see_the_application_and_its_body_is_not_read() -> None:
         ("GET", "/_memscope/"), ("HEAD", "/_memscope/"), ("GET", "/_memscope"),
         ("POST", "/_memscope/do/gc/collect"), ("PUT", "/_memscope/x"),
     ):  # fmt: skip
-        got = ask(middleware, path, method, **{"wsgi.input": Reading(b"body")})
-        bare = ask(app, path, method, **{"wsgi.input": Reading(b"body")})
+        sent = {"CONTENT_LENGTH": "4"}
+        got = ask(middleware, path, method, **{"wsgi.input": Reading(b"body")}, **sent)
+        bare = ask(app, path, method, **{"wsgi.input": Reading(b"body")}, **sent)
         assert (got.starts, got.body) == (bare.starts, bare.body)
         assert got.body.endswith(b"body")
     assert requests(engine) == {}
