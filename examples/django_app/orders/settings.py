@@ -11,6 +11,7 @@ DEBUG = True
 SECRET_KEY = "of an example that is served to its developer only"
 ALLOWED_HOSTS = ["localhost", "127.0.0.1"]
 ROOT_URLCONF = "orders.urls"
+WSGI_APPLICATION = "orders.wsgi.application"
 ASGI_APPLICATION = "orders.asgi.application"
 INSTALLED_APPS = ["memscope.django", "orders"]
 MIDDLEWARE = [
