@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from memscope.page_drawings import Box, chain, curve, safe, stack, swatch
 from memscope.report import size_text
+from memscope.web.asked import thinned
 from memscope.web.markup import Html, duration, raw
 
 if TYPE_CHECKING:
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["over_time", "parts_bar", "path", "requests_curve", "share", "spark", "swatch_of"]
 
 SPARK_WIDTH, SPARK_HEIGHT = 120, 26
+MOST_SPARK = 60
 SHARE_WIDTH = 80
 WIDTH, PLOT, FOOT = 360, 92, 20
 
 
 def spark(values: Sequence[int], label: str, *, up: bool = False) -> Html:
     """A line as high as a row, from the least to the most; *up*: in the colour of growth."""
+    values = thinned(values, MOST_SPARK)
     if len(values) < 2:
         return raw("")
     least, most = min(values), max(values)

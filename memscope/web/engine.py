@@ -224,11 +224,13 @@ class Engine:
     def answer(self, call: Call) -> Answer:
         """Answer a request to one of our pages; only where serves() is true."""
         assert self.dashboard is not None
+        began = time.perf_counter()
         self.recorder.disturb()
         try:
             return self.dashboard.answer(call)
         finally:
             self.recorder.calm()
+            self.seconds += time.perf_counter() - began
 
     # -- what is done between requests
 

@@ -38,8 +38,6 @@ class Kept:
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._found: OrderedDict[Hashable, Found] = OrderedDict()
-        self.seconds = 0.0
-        """That finding all of them took."""
         self.forked()
 
     def forked(self) -> None:
@@ -67,7 +65,6 @@ class Kept:
         due = time.monotonic() + max(LEAST_PAUSE, PAUSES * seconds)
         found = Found(value, time.time(), seconds, due)
         with self._lock:
-            self.seconds += seconds
             self._found[key] = found
             self._found.move_to_end(key)
             while len(self._found) > self._most:

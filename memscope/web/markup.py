@@ -9,6 +9,7 @@ There is no way to give a style or a handler: the pages' policy forbids them.
 
 from __future__ import annotations
 
+import re
 import time
 from html import escape
 from typing import TYPE_CHECKING
@@ -44,6 +45,9 @@ __all__ = [
 LONGEST = 400
 LONG = 2000
 """Columns of a text in a cell, and of a sentence."""
+
+PLAIN = re.compile(r"[\w ,.:;/+=()%#-]*", re.ASCII).fullmatch
+"""Whether a text is as it is in HTML too, which most are."""
 
 VOID = frozenset(["br", "input", "link", "meta", "wbr"])
 
@@ -82,6 +86,8 @@ def text(child: str | int, most: int = LONG) -> Html:
         return child
     if isinstance(child, int):
         return Html(f"{child:,}")
+    if 2 * len(child) <= most and PLAIN(child):
+        return Html(child)
     return Html(safe(child, most))
 
 
@@ -91,7 +97,8 @@ def raw(drawn: str) -> Html:
 
 
 def _attribute(value: str | int) -> str:
-    return escape(printable(str(value)[: 4 * LONG]))
+    shown = str(value)[: 4 * LONG]
+    return shown if PLAIN(shown) else escape(printable(shown))
 
 
 def broken(name: str, most: int = LONGEST) -> Html:

@@ -290,7 +290,7 @@ def _own(data: Mapping[str, Any]) -> Html:
         "What memscope itself costs",
         tag(
             "p",
-            f"Its points, walks and reports took {duration(cost['seconds'])} so far,"
+            f"Its points, walks, reports and pages took {duration(cost['seconds'])} so far,"
             f" {share:.1f} % of the time; its tables have {size_text(cost['bytes'])}, the"
             f" snapshots {size_text(cost['snapshots'])}. The first {warmup:,} requests of each"
             " route fill caches and are not judged.",

@@ -6,6 +6,7 @@ what a visitor types into, a form or a filter, stands outside of that.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from memscope.web import page_allocations, page_leaks, page_overview, page_routes, page_types
@@ -64,13 +65,16 @@ def render(name: str, data: Mapping[str, Any], context: Context) -> str:
     tab, contents = CONTENTS[page]
     title = TITLES[page](data)[:80] if page in TITLES else dict(TABS)[tab]
     worker = data["worker"]
+    began = time.perf_counter()
+    shown = contents(data, context)
+    cost = time.perf_counter() - began + data.get("seconds", 0.0)
     main = tag(
         "main",
-        contents(data, context),
+        shown,
         id="main",
         tabindex=-1,
         data_pid=worker["pid"],
-        data_every=None if page in PLAIN else _every(data),
+        data_every=None if page in PLAIN else _every(cost),
     )
     facts = f"{worker['server']}, CPython {worker['python']}"
     process = context.worker or f"process {worker['pid']}"
@@ -144,9 +148,9 @@ def frame(
 SKIP = tag("a", "Skip to the figures", href="#main", class_="skip")
 
 
-def _every(data: Mapping[str, Any]) -> int:
-    """Seconds after which the figures may have changed."""
-    return max(2, min(round(50 * data.get("seconds", 0.0)), 600)) if "found" in data else 2
+def _every(cost: float) -> int:
+    """Seconds between two looks, so that a page that stays open takes two percent of the time."""
+    return max(2, min(round(50 * cost), 600))
 
 
 def _json(context: Context, page: str) -> str:

@@ -57,8 +57,6 @@ class Shelf:
         self._most_bytes = most_bytes
         self._numbers = 0
         self._taken: list[Taken] = []
-        self.seconds = 0.0
-        """That taking all of them took."""
         self.forked()
 
     def forked(self) -> None:
@@ -84,7 +82,6 @@ class Shelf:
             )
             self._taken.append(taken)
             self._make_room()
-            self.seconds += cost
             if automatic:
                 self._due = time.monotonic() + max(LEAST_PAUSE, PAUSES * cost)
         return taken

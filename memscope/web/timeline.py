@@ -96,8 +96,6 @@ class Timeline:
         """Of memscope's classes at the last point, which have no series."""
         self.merged = 0
         """Classes at the last point that are not told apart: those with the fewest objects."""
-        self.seconds = 0.0
-        """That all points took."""
 
     def tick(self, *, at_once: bool = False) -> bool:
         """Take a point if one is due; whether one was taken."""
@@ -109,7 +107,6 @@ class Timeline:
             began = time.perf_counter()
             self._take()
             cost = time.perf_counter() - began
-            self.seconds += cost
             self._due = time.monotonic() + max(LEAST_PAUSE, PAUSES * cost)
         finally:
             self._lock.release()

@@ -75,7 +75,7 @@ def overview(engine: Engine, asked: Asked) -> dict[str, Any]:
         },
         "investigation": view_leaks.progress(engine),
         "cost": {
-            "seconds": engine.seconds + (engine.kept.seconds if engine.kept else 0.0),
+            "seconds": engine.seconds,
             "bytes": _memscope.get_tracemalloc_memory(),
             "snapshots": sum(one.nbytes for one in engine.shelf or ()),
         },

@@ -52,7 +52,6 @@ def test_a_point_tells_of_the_process() -> None:
     assert point.rss > 1 << 20 or sys.platform != "linux"
     assert point.traced == 0
     assert point.objects >= len(gc.get_objects()) // 2
-    assert timeline.seconds > 0
 
 
 def test_points_have_a_distance(clock: Callable[[float], None]) -> None:
