@@ -10,8 +10,8 @@ late, and so that nothing is traced in the process of "flask run --debug" that o
 other.
 
 It is the WSGI middleware around app.wsgi_app, so that errors, streamed responses and what a
-before_request function answers are covered.  The route is asked for at the signal request_started,
-which comes before all functions of the application.
+before_request function answers are covered.  The route is told by the request that Flask leaves
+in the environ until the response begins; where none begins, by the signal that says why.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from flask import request, request_started
+from flask import got_request_exception, request
 
 from memscope.web.settings import Settings, SettingsError
 
@@ -64,7 +64,7 @@ class Watched:
         self._wsgi_app = app.wsgi_app
         self._middleware: MemscopeMiddleware | None = None
         self._lock = threading.Lock()
-        request_started.connect(self._started, app)
+        got_request_exception.connect(self._failed, app)
 
     @property
     def engine(self) -> Engine | None:
@@ -75,7 +75,6 @@ class Watched:
         middleware = self._middleware
         if middleware is None:
             middleware = self._begun()
-        environ["memscope.route"] = ""  # unless one is found
         return middleware(environ, start_response)
 
     def _begun(self) -> MemscopeMiddleware:
@@ -87,16 +86,29 @@ class Watched:
                 app = self._app
                 settings = _settings(app, debug=app.debug)
                 engine = Engine(settings, "Flask") if settings.enabled else None
-                self._middleware = MemscopeMiddleware.with_engine(self._wsgi_app, engine)
+                inner = self._wsgi_app if engine is None else self._routed
+                self._middleware = MemscopeMiddleware.with_engine(inner, engine)
             return self._middleware
 
-    def _started(self, app: Flask, **_: Any) -> None:
-        """Flask begins to answer a request, whose URL it has looked up."""
-        rule = request.url_rule
+    def _routed(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """The application itself, which is asked for the route when the response begins."""
+
+        def start(*arguments: Any, **named: Any) -> Any:
+            self._note(environ, environ.get("werkzeug.request"))
+            return start_response(*arguments, **named)
+
+        environ["memscope.route"] = ""  # unless there is one
+        return self._wsgi_app(environ, start)
+
+    def _failed(self, app: Flask, **_: Any) -> None:
+        """A view has failed.  In debug mode the server gets the exception, and no response begins."""
+        self._note(request.environ, request)
+
+    def _note(self, environ: Environ, asked: Any) -> None:
+        rule = getattr(asked, "url_rule", None)
         if rule is not None:
-            environ = request.environ
             environ["memscope.route"] = rule.rule
-            environ["memscope.view"] = app.view_functions.get(rule.endpoint)
+            environ["memscope.view"] = self._app.view_functions.get(rule.endpoint)
 
 
 def spelled(name: str) -> str:

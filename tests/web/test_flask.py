@@ -415,3 +415,15 @@ def test_trends_of_a_real_server() -> None:
     # A thread of the server may still be at its end when the next begins, which is noise.
     others = max(route["per_request"] for route in found.values())
     assert leaking["per_request"] > 3 * others, found
+
+
+def test_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Flask reads them: FLASK_ and the name, in JSON."""
+    app = make()
+    for name, value in {"ENABLED": "true", "EVERY": "7", "WARMUP": "0"}.items():
+        monkeypatch.setenv(f"FLASK_MEMSCOPE_{name}", value)
+    app.config.from_prefixed_env()
+    Memscope(app)
+    ask(app, "/")
+    settings = engine_of(app).settings
+    assert (settings.every, settings.warmup) == (7, 0)
