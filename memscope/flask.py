@@ -101,7 +101,7 @@ class Watched:
         return self._wsgi_app(environ, start)
 
     def _failed(self, app: Flask, **_: Any) -> None:
-        """A view has failed.  In debug mode the server gets the exception, and no response begins."""
+        """A view has failed; in debug mode the exception goes on to the server."""
         self._note(request.environ, request)
 
     def _note(self, environ: Environ, asked: Any) -> None:
