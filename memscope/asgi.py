@@ -127,7 +127,14 @@ class _Response:
     def finish(self) -> None:
         """The request is over."""
         scope = self._scope
-        route, view = self._told()
+        route = view = None
+        if "endpoint" in scope or "route_handler" in scope or "route" in scope:
+            try:
+                route = route_of(scope, self._root, self.status)
+                view = view_of(scope)
+            except Exception:
+                # An object of a framework that is not as we know them.
+                route = None
         self._engine.finish(
             self._visit,
             method=self._method,
@@ -137,17 +144,6 @@ class _Response:
             view=view,
             source=scope,
         )
-
-    def _told(self) -> tuple[str | None, Any]:
-        """The route and the view, if a framework told them."""
-        scope = self._scope
-        if "endpoint" not in scope and "route_handler" not in scope and "route" not in scope:
-            return None, None
-        try:
-            return route_of(scope, self._root, self.status), view_of(scope)
-        except Exception:
-            # An object of a framework that is not as we know them.
-            return None, None
 
 
 def route_of(scope: Scope, root: str, status: int | None) -> str | None:
