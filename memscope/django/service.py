@@ -12,18 +12,17 @@ import threading
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_started
 
 from memscope.django import options
-from memscope.web.engine import Engine
 from memscope.web.http import Call
 from memscope.web.settings import SettingsError
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
+    from memscope.web.engine import Engine
     from memscope.web.http import Answer
 
 __all__ = ["answer", "call_of", "changed", "current", "engine", "is_visitor", "route_and_view"]
@@ -39,17 +38,15 @@ def engine() -> Engine | None:
     with _lock:
         if not _is_decided:
             try:
-                _engine = Engine.of(
-                    options.options(),
-                    server="Django",
-                    debug=django_settings.DEBUG,
-                    spelled=options.spelled,
-                )
+                settings = options.read()
+                if settings.enabled:
+                    from memscope.web.engine import Engine
+
+                    _engine = Engine(settings, "Django")
+                    request_started.connect(_prepare, dispatch_uid="memscope")
             except SettingsError as error:
                 raise ImproperlyConfigured(str(error)) from error
             _is_decided = True
-            if _engine is not None:
-                request_started.connect(_prepare, dispatch_uid="memscope")
         return _engine
 
 

@@ -1046,3 +1046,20 @@ def test_checks_of_the_example(example: dict[str, str]) -> None:
     assert done.returncode == 0, done.stderr
     changes = manage(example, "makemigrations", "--check", "--dry-run")
     assert changes.returncode == 0, changes.stdout
+
+
+def test_a_project_where_it_is_off_imports_no_engine(run_python: RunPython) -> None:
+    run_python(
+        """
+import sys, django
+from django.test import Client
+django.setup()
+assert Client().get("/plain/").status_code == 200
+assert "memscope.django.middleware" in sys.modules
+assert not {"memscope.web.engine", "memscope.web.recorder", "memscope.leaks"} & {*sys.modules}
+""",
+        env={
+            "DJANGO_SETTINGS_MODULE": "tests.web.django_project.settings",
+            "MEMSCOPE_TEST_DEBUG": "0",
+        },
+    )
