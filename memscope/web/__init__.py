@@ -4,19 +4,21 @@
 
     engine          one for a middleware: joins all of what follows
     settings        what it is asked to do, checked
-    routes          the routes that were seen, and which code answers them
     recorder        requests in flight -> what each left behind
-    trend           whether a route keeps growing
+    routes, trend   the routes that were seen, and which code answers them; do they keep growing?
     investigation   a Watch over some rounds of requests: the leak report, by route
-    timeline        the process and its classes over the last minutes
-    shelf           snapshots of allocations that were taken
+    timeline, shelf the process and its classes over the last minutes; snapshots that were taken
 
     http            a request to our own pages, and the answer
-    access          who may see them
-    jobs, handles   one expensive thing at a time; names for objects that cannot be guessed
+    access          who may see them: origin (from where), attempts (wrong tokens)
     dashboard       from a request to an answer
-    views           each page as plain data, which is its .json
-    pages, markup   the data as HTML; everything in it is escaped
+    handles, jobs   names for things that cannot be guessed; one expensive thing at a time
+    redaction       a second look at all that leaves
+
+    views           which pages and actions there are; view_*: the data of each, its .json
+    asked, kept     what a page was asked for; results that were expensive
+    pages           the data as HTML: page_*, of page_parts, context, drawings, assets
+    markup          the one place that makes elements; everything in them is escaped
 
 No framework is imported here, and the adapters are imported by nobody but the application.
 """
