@@ -218,6 +218,15 @@ def test_live_update_arrives_without_reload(browser: Browser, server: Server) ->
     assert browser.run("return window.same") is True
 
 
+def test_another_worker_is_told(browser: Browser, server: Server) -> None:
+    browser.driver.get(server.base)
+    pid = browser.run("return document.getElementById('main').dataset.pid")
+    assert f"process {pid}" in browser.text(".worker")
+    # As if the page had come from another process of the same server.
+    browser.run("document.getElementById('main').dataset.pid = '1'")
+    browser.until(lambda: f"process {pid}" in browser.text("#says"), "that another one answered")
+
+
 def test_pause_and_resume(browser: Browser, server: Server) -> None:
     browser.driver.get(server.base)
     browser.click("#pause")
