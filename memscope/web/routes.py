@@ -33,9 +33,13 @@ OTHERS = "(other routes)"
 
 METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT".split())
 MOST_NAME = 200
-IDENTIFIER = re.compile(r"\d+|[0-9a-fA-F-]{16,}|[^/]{40,}|[^/]*\d{3,}[^/]*|[^/]*[%@=][^/]*")
+IDENTIFIER = re.compile(
+    r"(?<![^/])(?:\d+|[0-9a-fA-F-]{16,}|[^/]{40,}|[^/]*\d{3,}[^/]*|[^/]*[%@=][^/]*)(?![^/])"
+)
+"""A whole segment of a path that looks like one."""
+
 MOST_SEGMENTS = 8
-PLAIN = re.compile(r"(?:/[A-Za-z_.~-]{0,15}){1,7}")
+PLAIN = re.compile(r"(?:/[A-Za-z_.~-]{0,15}+){1,7}")
 """Paths in which nothing looks like an identifier, and they are not long: most."""
 
 
@@ -43,11 +47,10 @@ def template(path: str) -> str:
     """A name for all paths that differ in what looks like an identifier only."""
     if PLAIN.fullmatch(path):
         return path
-    segments = path[:2000].split("/")
-    named = ["{}" if IDENTIFIER.fullmatch(segment) else segment for segment in segments]
-    if len(named) > MOST_SEGMENTS:
-        named = [*named[:MOST_SEGMENTS], "..."]
-    return "/".join(named) or "/"
+    named = IDENTIFIER.sub("{}", path[:2000])
+    if named.count("/") >= MOST_SEGMENTS:
+        named = "/".join([*named.split("/")[:MOST_SEGMENTS], "..."])
+    return named or "/"
 
 
 class Endpoint(NamedTuple):
