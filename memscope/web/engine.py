@@ -180,18 +180,15 @@ class Engine:
                 name = NO_ROUTE if status == 404 else template(path)
             else:
                 name = route or NO_ROUTE
-            done = self.recorder.finish(
-                visit,
-                method,
-                name,
-                failed=status is None or status >= 500,
-                view=view,
-            )
+            failed = status is None or status >= 500
+            done = self.recorder.finish(visit, method, name, failed=failed, view=view)
             if done is None:
                 return
             which, seconds, idle = done
-            self.investigation.count(which.name)
-            if visit.sampled or self.investigation.state == "running":
+            investigating = self.investigation.state == "running"
+            if investigating:
+                self.investigation.count(which.name)
+            if visit.sampled or investigating:
                 began = time.perf_counter()
                 self._kept(visit, which.name, seconds)
                 self.work(idle)
