@@ -160,7 +160,8 @@ class Recorder:
         """A request begins."""
         readings = None
         if self._pending is not None:
-            _collect_young()
+            # First, so that what is remembered of the last request is not this one's.
+            self.settle()
             readings = _readings()
         elif sampled:
             readings = self._prepared

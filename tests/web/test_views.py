@@ -182,6 +182,19 @@ def test_requests_during_a_page_are_not_measured(site: Site) -> None:
     assert after["requests"] == before["requests"] + 4
 
 
+def test_what_is_remembered_of_requests_is_not_theirs(site: Site) -> None:
+    """A route that keeps nothing is steady from the first request on."""
+    site.service.ask("/search", 200)  # its cache is full then
+    for _ in range(2):  # caches of the interpreter
+        site.engine.recent.clear()
+        site.post("routes/reset")
+        site.service.ask("/orders/<int:order>", 45)
+    assert len(site.engine.recent) >= 40
+    orders = site.route("/orders")
+    assert orders["verdict"] == "steady"
+    assert orders["per_request"] < 32
+
+
 def test_a_leak_report(site: Site) -> None:
     site.tick(3)
     assert site.get("leaks")["report"] is None
