@@ -332,6 +332,17 @@ def test_a_view_that_keeps_something_grows(start: Start) -> None:
     assert plain.trend().verdict != "growing"
 
 
+def test_a_request_of_a_project_with_users_leaves_nothing(start: Start) -> None:
+    """It is in a cycle with its user, whom nobody asked for."""
+    engine = start(OURS, *LOGIN_REQUIRED[:2])
+    handler = WSGIHandler()
+    for _ in range(80):
+        ask_wsgi(handler, "/plain/")
+    [route] = engine.routes
+    assert route.trend().verdict != "growing"
+    assert all(abs(size) < 200 for size in list(route.retained)[-20:])
+
+
 def ask_wsgi(handler: WSGIHandler, path: str) -> bytes:
     """The body of a path, as a server asks for it."""
     environ = {
@@ -973,17 +984,19 @@ def manage(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[
 
 
 def check_report_of_example(report: Any) -> None:
-    leak, *others = report["leaks"]
-    # Of the response that is being closed while the heap is walked.
-    assert {one["kind"] for one in others} <= {"frame-local"}, others
-    assert leak["routes"][0]["name"] == "GET /customers/<int:customer>/orders/"
-    assert len(leak["routes"]) == 1
-    assert leak["site"]["file"] == "examples/django_app/orders/views.py"
-    assert leak["site"]["line"] in leaking_lines(EXAMPLE / "orders" / "views.py")
-    assert leak["holder"] == "module orders.views -> _listings"
-    # Both are right: the rows are kept, by the queries that fetched them.
-    assert leak["type_name"] in ("django.db.models.query.QuerySet", "orders.models.Order")
-    assert leak["kind"] == "unbounded-cache"
+    leaks = [leak for leak in report["leaks"] if leak["kind"] != "frame-local"]
+    # Others are of the response that is being closed while the heap is walked.
+    assert leaks
+    for leak in leaks:
+        assert [route["name"] for route in leak["routes"]] == [
+            "GET /customers/<int:customer>/orders/"
+        ]
+        assert leak["site"]["file"] == "examples/django_app/orders/views.py"
+        assert leak["site"]["line"] in leaking_lines(EXAMPLE / "orders" / "views.py")
+        assert leak["holder"].startswith("module orders.views -> _listings")
+        # Both are right: the rows are kept, by the queries that fetched them.
+        assert leak["type_name"] in ("django.db.models.query.QuerySet", "orders.models.Order")
+        assert leak["kind"] == "unbounded-cache"
 
 
 PATHS_OF_EXAMPLE = ["/", "/articles/", "/orders/3/", "/customers/1/orders/", "/customers/2/orders/"]
@@ -1007,12 +1020,12 @@ def test_trends_of_a_real_server(example: dict[str, str]) -> None:
             assert server.get(PATHS_OF_EXAMPLE[number % len(PATHS_OF_EXAMPLE)]).status == 200
         found = routes_of(server)
         leaking = found.pop("GET /customers/<int:customer>/orders/")
-        assert leaking["verdict"] == "growing"
+        # Not always "growing": the last thread may still be at its end when the next begins.
+        assert leaking["verdict"] in ("growing", "filling"), leaking
         assert leaking["per_request"] > 5000
         assert set(found) == {
             "GET /", "GET /articles/", "GET /orders/<int:number>/",
         }  # fmt: skip
-        # A thread of runserver may still be at its end when the next begins, which is noise.
         others = max(route["per_request"] for route in found.values())
         assert leaking["per_request"] > 3 * others, found
 

@@ -271,7 +271,7 @@ def test_a_request_in_a_cycle_is_not_retained(traced: None, is_prepared: bool) -
         del request, early
     recorder.settle()
     [route] = routes
-    assert list(route.retained)[-20:-1] == [0] * 19
+    assert all(abs(size) < 200 for size in list(route.retained)[-20:-1])
 
 
 def test_garbage_of_requests_that_are_not_measured_is_nobodys(traced: None) -> None:
