@@ -51,6 +51,11 @@ LABELS = (
 PLACES = (
     (re.compile(r"module sys -> (path_importer_cache|_(?!_dict__)\w+)"), "modules being imported"),
     (re.compile(r"-> \.?_abc_(impl|data|cache|negative_cache)\b"), "caches of the class machinery"),
+    # Each thread that asks for one gets its own, and opens it again for each request.
+    (
+        re.compile(r"module django\.[\w.]+ -> connections -> \._connections -> "),
+        "connections of Django to databases, one for each thread",
+    ),
 )
 """Other places, by name."""
 

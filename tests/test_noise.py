@@ -47,6 +47,9 @@ def test_other_modules(module: str) -> None:
 def test_other_places() -> None:
     assert "imported" in label_of("module sys -> path_importer_cache")
     assert "class machinery" in label_of("module app -> Shape -> _abc_impl")
+    connections = "connections -> ._connections -> ._storage -> <dict> -> [key] -> __dict__"
+    assert "one for each thread" in label_of(f"module django.db -> {connections}")
+    assert label_of(f"module app -> {connections}") == ""
     for place in ("", "module sys -> modules", "module app -> cache", "module app -> _abc_implied"):
         assert label_of(place) == ""
 
