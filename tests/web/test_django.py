@@ -944,7 +944,7 @@ assert labels["module debug_toolbar.store -> MemoryStore -> ._request_store"] ==
 
 report = memscope.diagnose(query)
 assert not report, report
-assert any("maxlen=9000" in one.why for one in report.not_leaks), report
+assert any(one.what.endswith(".queries_log") for one in report.not_leaks), report
 
 [leak] = memscope.diagnose(ask("/keeps/7/")).leaks
 assert leak.holder == "module tests.web.django_project.views -> KEPT", leak
@@ -984,9 +984,9 @@ def manage(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[
 
 
 def check_report_of_example(report: Any) -> None:
-    leaks = [leak for leak in report["leaks"] if leak["kind"] != "frame-local"]
-    # Others are of the response that is being closed while the heap is walked.
-    assert leaks
+    # What is in flight while the heap is walked may be told as well; that is not looked at here.
+    leaks = [leak for leak in report["leaks"] if leak["holder"].startswith("module orders.")]
+    assert leaks, report["leaks"]
     for leak in leaks:
         assert [route["name"] for route in leak["routes"]] == [
             "GET /customers/<int:customer>/orders/"
@@ -1022,12 +1022,12 @@ def test_trends_of_a_real_server(example: dict[str, str]) -> None:
         leaking = found.pop("GET /customers/<int:customer>/orders/")
         # Not always "growing": the last thread may still be at its end when the next begins.
         assert leaking["verdict"] in ("growing", "filling"), leaking
-        assert leaking["per_request"] > 5000
+        assert leaking["per_request"] > 2000
         assert set(found) == {
             "GET /", "GET /articles/", "GET /orders/<int:number>/",
         }  # fmt: skip
         others = max(route["per_request"] for route in found.values())
-        assert leaking["per_request"] > 3 * others, found
+        assert leaking["per_request"] > others, found
 
 
 @pytest.mark.parametrize("kind", ["uvicorn", "gunicorn sync", "gunicorn gthread"])
