@@ -94,10 +94,11 @@ class Allowance:
             patterns(ignore),
         )
 
-    def excess(self, report: LeakReport) -> tuple[Leak, ...]:
-        """The leaks of *report* that are too many; empty if all of them are allowed."""
+    def excess(self, report: LeakReport, runs: int = 1) -> tuple[Leak, ...]:
+        """The leaks of *report*, whose rounds are so many *runs* each, that are too many; empty
+        if all of them are allowed."""
         counted = [leak for leak in report.leaks if self._counts(leak)]
-        rounds = max(report.rounds, 1)
+        rounds = max(report.rounds, 1) * runs
         if self.max_objects is None and self.max_bytes is None:
             return tuple(counted)
         objects = sum(leak.count for leak in counted) / rounds

@@ -291,10 +291,12 @@ class Judge:
                 self._one_round(test, f"it could not be repeated ({error})", allowance, True)
                 return
             try:
-                if self._leaves_signs(test, unseen):
-                    self._rounds(test, unseen, allowance)
-                else:
+                if not self._leaves_signs(test, unseen):
                     test.outcome.rounds = test.wish.rounds
+                    return
+                if not self._rounds(test, unseen, allowance):
+                    # What comes with every second run comes with each two of them.
+                    self._rounds(test, unseen, allowance, turns=2)
             except CannotRepeatError as error:
                 self._give_up(test, error)
 
@@ -308,12 +310,7 @@ class Judge:
             trial.end_of_round()
             if trial.is_plain():
                 return True
-        if not trial.suspects():
-            return False
-        if trial.ended_busy():
-            # What comes with every second run is to come with the first round that is watched.
-            test.repeats.run_unseen(unseen)
-        return True
+        return trial.suspects()
 
     def _screen(self, test: Test) -> None:
         """Look at what a test left that did not ask for it, in steps."""
@@ -396,8 +393,11 @@ class Judge:
         grown = self.scale.grown()
         return None if self.scale.native() or screening.settled(left) else grown
 
-    def _rounds(self, test: Test, unseen: Unseen, allowance: Allowance) -> None:
-        """Judge by the rounds, after a warm-up: memscope's own report."""
+    def _rounds(self, test: Test, unseen: Unseen, allowance: Allowance, *, turns: int = 1) -> bool:
+        """Judge by the rounds, of so many runs each, after a warm-up: memscope's own report.
+
+        Whether anything is told: a leak, perhaps one that is allowed, or why it is not judged.
+        """
         outcome, rounds = test.outcome, 0
         left = screening.leftovers()
         was_started = self._started
@@ -406,33 +406,39 @@ class Judge:
         try:
             watched = Watch(nframe=NFRAME, title=test.item.name)
             for number in range(test.wish.rounds):
-                test.repeats.run_unseen(unseen)
-                watched.checkpoint(f"run {number + 1}")
+                for _ in range(turns):
+                    test.repeats.run_unseen(unseen)
+                watched.checkpoint(f"run {turns * (number + 1)}")
                 rounds += 1
             report = watched.report()
             left = screening.settled(left)
         except CannotRepeatError as error:
             self._give_up(test, error)
-            return
+            return True
         finally:
             if watched is not None:
                 watched.stop()
             if was_started:
                 self._start()
         outcome.rounds = rounds
-        outcome.notes += report.notes
+        outcome.notes += [note for note in report.notes if note not in outcome.notes]
         if len(left.threads) >= rounds or len(left.files) >= rounds:
             outcome.leftovers = left.names()
-        self._conclude(test, report, allowance)
+        self._conclude(test, report, allowance, turns)
+        if turns > 1 and outcome.verdict == "leaks":
+            outcome.notes.append(f"each round was {turns} runs: it does not leak in every one")
+        return bool(report) or bool(outcome.leftovers)
 
     def _give_up(self, test: Test, error: CannotRepeatError) -> None:
         # What the first run left can no longer be told: others came after it.
         test.outcome.verdict = "not judged"
         test.outcome.notes.append(f"it could not be repeated so often ({error})")
 
-    def _conclude(self, test: Test, report: LeakReport, allowance: Allowance) -> None:
+    def _conclude(
+        self, test: Test, report: LeakReport, allowance: Allowance, turns: int = 1
+    ) -> None:
         outcome = test.outcome
-        for leak in allowance.excess(report):
+        for leak in allowance.excess(report, turns):
             known = self.known.has(test.item.nodeid, leak, report.rounds)
             (outcome.known if known else outcome.leaks).append(leak.to_dict())
         if outcome.leaks or outcome.leftovers:

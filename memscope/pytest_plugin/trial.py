@@ -19,8 +19,9 @@ Each rule is weaker than those of ``memscope.piles`` and ``memscope.leak_analysi
 would call growth shows here.  A sign is no proof, but worth a ``Watch``.  Not seen are, in a
 test that leaks nothing else,
 
-    * texts and numbers that were there before, put into a dict that has room and holds
-      nothing but such: before CPython 3.14 the collector does not track it
+    * texts and numbers that were there before, put into a dict that has room, holds nothing
+      but such, and is no value of a dict, as a module's is: before CPython 3.14 the collector
+      does not track it
     * a chain of tuples or other objects with a free list, if the rounds take as many old ones of
       the kind out of use
 """
@@ -90,11 +91,6 @@ class Trial:
         gc.collect()
         return self._leaves_blocks(ENOUGH - 1)
 
-    def ended_busy(self) -> bool:
-        """Whether the last round left as much as any, or half of it."""
-        steps = self._steps()
-        return 2 * steps[-1] >= max(steps)
-
     def suspects(self) -> bool:
         """Whether the rounds may have left more and more behind.  Cost: a pass over what the
         collector tracks; if there is a sign, a full collection and another."""
@@ -109,7 +105,8 @@ class Trial:
 
     def _has_grown(self) -> bool:
         rounds = self._over
-        if 2 * _memscope.longest_rise(_memscope.gc_lengths(), self._lengths) >= rounds:
+        rise = _memscope.longest_rise(_memscope.gc_lengths(), self._lengths)
+        if rise >= max((rounds - 1) // 2, 1):
             return True
         changed = sum(map(bool, self._steps()))
         return changed >= max(rounds // 2, 2) and self._leaves_blocks(max((rounds - 1) // 2, 1))

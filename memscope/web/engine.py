@@ -10,6 +10,7 @@ An error of ours never reaches the application: it is logged once, and the engin
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from memscope.web.dashboard import Dashboard
     from memscope.web.http import Answer, Call
     from memscope.web.kept import Kept
+    from memscope.web.routes import Route
     from memscope.web.shelf import Shelf
     from memscope.web.timeline import Timeline
 
@@ -45,6 +47,11 @@ log = logging.getLogger("memscope.web")
 MOST_RECENT = 50
 PAUSE = 60.0
 """Seconds between two leak reports that are begun by themselves."""
+
+CONFIRMED_EVERY = 5
+COLLECTIONS_APART = 50
+"""How many requests of a route, and times the length of a full collection, lie between two looks
+at whether it grows in truth."""
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -85,6 +92,7 @@ class Engine:
         self.seconds = 0.0
         """That our own work took, leak reports included."""
         self._reported = -PAUSE
+        self._collects_from = 0.0
         self.notes: tuple[str, ...] = ()
         """What somebody who looks at the figures should know."""
         self.timeline: Timeline | None = None
@@ -271,14 +279,38 @@ class Engine:
             )
         if settings.on_report is not None:
             self._call_back({"kind": "request", **record._asdict()})
-        if retained is not None and settings.report_threshold is not None:
-            self._consider(record.route, settings.report_threshold)
+        route = None if retained is None else self.routes.get(record.route)
+        if route is not None:
+            if not route.is_confirmed:
+                self._confirm(route)
+            elif settings.report_threshold is not None:
+                self._consider(route, settings.report_threshold)
 
-    def _consider(self, name: str, threshold: int) -> None:
+    def _confirm(self, route: Route) -> None:
+        """See whether what a route seems to retain outlives a full collection.
+
+        The recorder collects the young generation only.  Garbage of an older one, such as a
+        connection that was still there when its request ended, waits for a full collection, and
+        looks until then as if it were retained.
+        """
+        if route.measured % CONFIRMED_EVERY or route.suspicion().verdict != "growing":
+            return
+        began = time.perf_counter()
+        if began < self._collects_from or not gc.isenabled():
+            return
+        before = _memscope.get_traced_memory()[0]
+        gc.collect()
+        freed = before - _memscope.get_traced_memory()[0]
+        self._collects_from = began + COLLECTIONS_APART * (time.perf_counter() - began)
+        if 2 * freed >= sum(route.retained):
+            route.begin_anew()
+        else:
+            route.is_confirmed = True
+
+    def _consider(self, route: Route, threshold: int) -> None:
         """Begin a leak report if a route has grown enough for one."""
-        route = self.routes.get(name)
         now = time.monotonic()
-        if route is None or route.bytes < threshold or route.bytes < 2 * route.reported_at:
+        if route.bytes < threshold or route.bytes < 2 * route.reported_at:
             return
         if now - self._reported < PAUSE or self.investigation.state == "running":
             return
@@ -290,7 +322,7 @@ class Engine:
         if refusal:
             self.notes = (refusal,)
             return
-        self.investigation.begin(f"{name} keeps growing", name)
+        self.investigation.begin(f"{route.name} keeps growing", route.name)
 
     def _kept(self, visit: Visit, route: str, seconds: float) -> None:
         slow = self.settings.slow_threshold

@@ -36,7 +36,7 @@ ROUNDS = 5
 REQUESTS = 4
 """Requests in each round: of the route that is suspected, or of any."""
 
-PATIENCE = 10.0
+PATIENCE = 3.0
 """Seconds that a checkpoint waits for a moment with no request in flight."""
 
 MOST_BLOCKS = 40_000_000

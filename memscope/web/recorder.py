@@ -130,7 +130,9 @@ class Recorder:
 
     def forked(self) -> None:
         """This is another process: what is in flight in the parent is not in flight here."""
-        self._lock = threading.Lock()
+        # One that its owner may ask for again: a collection in here may close a response that
+        # somebody dropped, which is the end of its request (finish()).
+        self._lock = threading.RLock()
         self._active = 0
         self._span: Span | None = None
         # One for all that are not measured: most requests are of such a span, alone in it.
@@ -244,6 +246,11 @@ class Recorder:
         whether none is in flight now; None if it was over before."""
         span = visit.span
         seconds = (visit.answered or time.perf_counter()) - visit.began
+        if self._lock._is_owned():  # type: ignore[attr-defined]
+            # In a collection, in the middle of what is below or in begin(): as if it were lost.
+            visit.is_over = True
+            self._lost.append(span)
+            return None
         with self._lock:
             if visit.is_over:
                 return None

@@ -132,7 +132,7 @@ class Route:
     """One route, and what its requests left behind.  Changed under the recorder's lock."""
 
     __slots__ = (
-        "blocks", "bytes", "endpoint", "errors", "last_seen", "leaks", "longest",
+        "blocks", "bytes", "endpoint", "errors", "is_confirmed", "last_seen", "leaks", "longest",
         "measured", "name", "reported_at", "requests", "retained", "seconds", "shared", "totals",
     )  # fmt: skip
 
@@ -162,9 +162,24 @@ class Route:
         """Of the last leak report: the number of the leak, and why it is this route's."""
         self.reported_at = 0
         """Bytes it had retained when a report was last made because of it."""
+        self.is_confirmed = False
+        """What it seems to retain has outlived a full collection."""
 
     def trend(self) -> Trend:
+        """What can be said of it; of growth, not before it is confirmed."""
+        trend = self.suspicion()
+        if trend.verdict == "growing" and not self.is_confirmed:
+            return trend._replace(verdict="too few")
+        return trend
+
+    def suspicion(self) -> Trend:
+        """What the figures say, among which garbage of older generations may be."""
         return judge(list(self.retained), list(self.totals))
+
+    def begin_anew(self) -> None:
+        """Forget what the requests seemed to retain."""
+        self.retained.clear()
+        self.totals.clear()
 
 
 class Routes:

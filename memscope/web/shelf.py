@@ -61,7 +61,7 @@ class Shelf:
 
     def forked(self) -> None:
         """This is another process; what the parent took stays, as a picture of its past."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._due = 0.0
 
     def take(self, label: str, *, automatic: bool = False) -> Taken | None:

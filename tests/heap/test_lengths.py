@@ -92,7 +92,8 @@ def heap(request: Any) -> Iterator[list[list[Any]]]:
 def test_all_of_them_by_ascending_address(heap: list[list[Any]]) -> None:
     found = _memscope.gc_lengths()
     addresses = [address for address, _ in struct.iter_unpack("QQ", found)]
-    assert all(one < other for one, other in itertools.pairwise(addresses))
+    # A dict that is the value of two others is there twice.
+    assert all(one <= other for one, other in itertools.pairwise(addresses))
     entries = dict(struct.iter_unpack("QQ", found))
     assert [entries[id(one)] for one in heap] == [len(one) for one in heap]
 

@@ -222,6 +222,41 @@ LEAKS = {
             POOL.pop()
             KEPT.append(Session())
         """,
+    "what was there, into a dict that is not tracked": """
+        KEPT = {}
+        numbers = itertools.count()
+        ATOM = object()
+
+        def test_it():
+            KEPT[next(numbers)] = ATOM
+        """,
+    "one every second run": """
+        runs = itertools.count()
+
+        def test_it():
+            if next(runs) % 2 == 0:
+                KEPT.append(Session())
+        """,
+    "one every second run, from the second on": """
+        runs = itertools.count()
+
+        def test_it():
+            if next(runs) % 2:
+                KEPT.append(Session())
+        """,
+    "what was there, every second run": """
+        runs = itertools.count()
+
+        def test_it():
+            if next(runs) % 2:
+                KEPT.append(ONE)
+        """,
+    "a buffer that has grown large": """
+        BUFFER = bytearray(40_000)
+
+        def test_it():
+            BUFFER.extend(bytes(5000))
+        """,
     "every second run, the first among them": """
         runs = itertools.count()
 

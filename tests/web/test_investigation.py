@@ -140,7 +140,8 @@ def told(run_python: Any, tmp_path: Path, *arguments: str) -> dict[str, Any]:
 def test_a_route_that_grows_is_investigated_by_itself(run_python: Any, tmp_path: Path) -> None:
     found = told(run_python, tmp_path, '{"report_threshold": "20 kB"}', "120")
     assert found["error"] == ""
-    assert (found["state"], found["because"]) == ("done", "GET /nothing keeps growing")
+    assert found["state"] == "done"
+    assert found["because"] in {f"{route} keeps growing" for route in found["trends"]}
     assert found["trends"] == {"GET /log_in": "growing", "GET /nothing": "growing"}
     by_type = {headline.split(" ")[1].strip(","): rest for headline, *rest in found["leaks"]}
     assert by_type["Session"] == [["GET /log_in"], IN_TRACEBACK]

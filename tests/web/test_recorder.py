@@ -287,3 +287,17 @@ def test_garbage_of_requests_that_are_not_measured_is_nobodys(traced: None) -> N
     [route] = routes
     assert route.measured == 20
     assert all(abs(size) < 500 for size in list(route.retained)[-15:])
+
+
+@pytest.mark.usefixtures("traced")
+def test_a_request_that_ends_in_a_collection_within_the_recorder() -> None:
+    """The collector closes a response that was dropped, while this thread holds the lock."""
+    recorder, _ = made()
+    dropped = recorder.begin(True)
+    with recorder._lock:
+        assert recorder.finish(dropped, "GET", "/dropped", failed=False) is None
+    for _ in range(5):
+        visit(recorder, "/", keep)
+    recorder.settle()
+    assert recorder.in_flight == 0
+    assert route_of(recorder, "/").measured == 5

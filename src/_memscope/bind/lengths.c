@@ -71,6 +71,33 @@ lengths_reserve(struct lengths *self, size_t more)
 }
 
 static int
+lengths_add(struct lengths *self, PyObject *object, Py_ssize_t entries)
+{
+    if (lengths_reserve(self, 1) < 0) {
+        return -1;
+    }
+    self->items[self->count++] = (struct length){(uintptr_t)object, (uint64_t)entries};
+    return 0;
+}
+
+/* A dict, and the dicts among its values that the collector does not track. */
+static int
+lengths_add_dict(struct lengths *self, PyObject *dict)
+{
+    int failed = lengths_add(self, dict, PyDict_GET_SIZE(dict));
+#if PY_VERSION_HEX < 0x030E0000
+    Py_ssize_t at = 0;
+    PyObject *value;
+    while (!failed && PyDict_Next(dict, &at, NULL, &value)) {
+        if (PyDict_CheckExact(value) && !PyObject_GC_IsTracked(value)) {
+            failed = lengths_add(self, value, PyDict_GET_SIZE(value));
+        }
+    }
+#endif
+    return failed;
+}
+
+static int
 lengths_visit(void *whole, void *piece, PyObject *object)
 {
     struct all_lengths *all = whole;
@@ -81,26 +108,17 @@ lengths_visit(void *whole, void *piece, PyObject *object)
         all->recent[slot].type = type;
         all->recent[slot].kind = kind_of(type);
     }
-    Py_ssize_t entries;
     switch (all->recent[slot].kind) {
     case LIST:
     case DEQUE:
-        entries = Py_SIZE(object);
-        break;
+        return lengths_add(self, object, Py_SIZE(object));
     case DICT:
-        entries = PyDict_GET_SIZE(object);
-        break;
+        return lengths_add_dict(self, object);
     case SET:
-        entries = PySet_GET_SIZE(object);
-        break;
+        return lengths_add(self, object, PySet_GET_SIZE(object));
     default:
         return 0;
     }
-    if (lengths_reserve(self, 1) < 0) {
-        return -1;
-    }
-    self->items[self->count++] = (struct length){(uintptr_t)object, (uint64_t)entries};
-    return 0;
 }
 
 static int
@@ -155,8 +173,8 @@ PyDoc_STRVAR(gc_lengths_doc,
 "--\n"
 "\n"
 "(address, number of entries) of each list, dict, set and deque that the collector tracks,\n"
-"and of those of their subclasses, frozen ones too; the addresses ascend, as bytes of\n"
-"native 64-bit numbers.\n"
+"and of those of their subclasses, frozen ones too, and of the dicts it does not track that\n"
+"are values of other dicts; the addresses ascend, as bytes of native 64-bit numbers.\n"
 "\n"
 "Raises MemoryError.  Cost: one pass, and 16 bytes for a container.");
 
