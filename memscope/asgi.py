@@ -60,8 +60,10 @@ class MemscopeMiddleware:
             await self.app(scope, receive, send)
             return
         path: str = scope["path"]
-        if scope.get("root_path"):
-            path = _below(scope["root_path"], path)
+        # What the middleware itself was given: routers change the scope in place.
+        root: str = scope.get("root_path", "")
+        if root:
+            path = _below(root, path)
         if self._has_trigger:
             ask = partial(_call, engine, scope, path)
             visit = engine.begin(path, _query(scope), scope, ask)
@@ -73,36 +75,29 @@ class MemscopeMiddleware:
             ):
                 await self.app(scope, receive, send)
             return
-        response = _Response(engine, visit, scope, path, send)
+        response = _Response(engine, visit, send)
         try:
             await self.app(scope, receive, response.send)
-        except Exception:
-            response.status = None
-            response.finish()
-            raise
         except GeneratorExit:
             # Thrown away, perhaps by the collector, where no lock may be waited for.  The
             # visit is too, and notes that itself.
             raise
-        except BaseException:  # cancelled, which is no failure of the application
-            response.finish()
+        except BaseException as error:
+            if isinstance(error, Exception):  # to be cancelled is no failure of the application
+                response.status = None
+            _finish(engine, visit, scope, path, root, response.status)
             raise
-        response.finish()
+        _finish(engine, visit, scope, path, root, response.status)
 
 
 class _Response:
     """What is seen of one response."""
 
-    __slots__ = ("_engine", "_method", "_path", "_root", "_scope", "_send", "_visit", "status")
+    __slots__ = ("_engine", "_send", "_visit", "status")
 
-    def __init__(self, engine: Engine, visit: Visit, scope: Scope, path: str, send: Send) -> None:
+    def __init__(self, engine: Engine, visit: Visit, send: Send) -> None:
         self._engine = engine
         self._visit = visit
-        self._scope = scope
-        self._path = path
-        # Routers change the scope in place.
-        self._method = scope["method"]
-        self._root = scope.get("root_path", "")
         self._send = send
         self.status: int | None = None
 
@@ -124,26 +119,30 @@ class _Response:
         added = [(name.lower().encode(), value.encode()) for name, value in more]
         return {**message, "headers": [*message.get("headers", ()), *added]}
 
-    def finish(self) -> None:
-        """The request is over."""
-        scope = self._scope
-        route = view = None
-        if "endpoint" in scope or "route_handler" in scope or "route" in scope:
-            try:
-                route = route_of(scope, self._root, self.status)
+
+def _finish(
+    engine: Engine, visit: Visit, scope: Scope, path: str, root: str, status: int | None
+) -> None:
+    """The request is over."""
+    route = None
+    view = scope.get("endpoint")
+    if view is not None or "route_handler" in scope or "route" in scope:
+        try:
+            route = route_of(scope, root, status)
+            if view is None:
                 view = view_of(scope)
-            except Exception:
-                # An object of a framework that is not as we know them.
-                route = None
-        self._engine.finish(
-            self._visit,
-            method=self._method,
-            path=self._path,
-            route=route,
-            status=self.status,
-            view=view,
-            source=scope,
-        )
+        except Exception:
+            # An object of a framework that is not as we know them.
+            route = None
+    engine.finish(
+        visit,
+        method=scope["method"],
+        path=path,
+        route=route,
+        status=status,
+        view=view,
+        source=scope,
+    )
 
 
 def route_of(scope: Scope, root: str, status: int | None) -> str | None:

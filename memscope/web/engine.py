@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from memscope import _memscope
 from memscope.report import size_text
 from memscope.web.investigation import Investigation
-from memscope.web.recorder import Record, Recorder, Visit
+from memscope.web.recorder import Record, Recorder, Triggered, Visit
 from memscope.web.routes import NO_ROUTE, Routes, template
 from memscope.web.settings import Settings
 
@@ -45,6 +45,9 @@ requests_log = logging.getLogger("memscope.requests")
 log = logging.getLogger("memscope.web")
 
 MOST_RECENT = 50
+MOST_PATHS, LONGEST_PATH = 1000, 200
+"""Paths that are remembered, and their characters."""
+
 PAUSE = 60.0
 """Seconds between two leak reports that are begun by themselves."""
 
@@ -84,6 +87,8 @@ class Engine:
             re.compile("^" + re.escape(settings.mount) + "(?:/|$)") if settings.dashboard else None
         )
         self._excluded = _joined((*settings.exclude_paths, *([self._own] if self._own else ())))
+        self._paths: dict[str, str] = {}
+        """Templates of the paths that were seen lately; "" of what is excluded."""
         self._sampler = settings.sampler
         self._group_by = settings.group_by
         self._trigger = settings.trigger_param
@@ -145,19 +150,20 @@ class Engine:
         if self.is_off:
             return None
         try:
-            for pattern in self._excluded:
-                if pattern.search(path):
-                    self.recorder.settle()
-                    return None
+            recorder = self.recorder
+            name = self._paths.get(path)
+            if name is None:
+                name = self._look_at(path)
+            if not name:
+                recorder.settle()
+                return None
             if self._sampler is not None:
                 sampled = bool(self._sampler(source))
             else:
-                sampled = self.recorder.next_is_sampled()
+                sampled = recorder.begun % recorder.every == 0
             if self._trigger is None or not self._triggered(query, call):
-                return self.recorder.begin(sampled)
-            visit = self.recorder.begin(True)
-            visit.keeps_snapshot = True
-            return visit
+                return recorder.begin(sampled)
+            return recorder.begin(True, Triggered)
         except Exception:
             self._broken("at the beginning of a request")
             return None
@@ -185,10 +191,11 @@ class Engine:
             if self._group_by is not None:
                 name = str(self._group_by(source))
             elif route is None:
-                name = NO_ROUTE if status == 404 else template(path)
+                name = NO_ROUTE if status == 404 else self._paths.get(path) or template(path)
             else:
                 name = route or NO_ROUTE
             failed = status is None or status >= 500
+            keeps_snapshot = visit.keeps_snapshot  # no more when it is over
             done = self.recorder.finish(visit, method, name, failed=failed, view=view)
             if done is None:
                 return
@@ -198,7 +205,8 @@ class Engine:
                 self.investigation.count(which.name)
             if visit.sampled or investigating:
                 began = time.perf_counter()
-                self._kept(visit, which.name, seconds)
+                if visit.sampled:
+                    self._keep_snapshot(which.name, seconds, keeps_snapshot)
                 self.work(idle)
                 self.seconds += time.perf_counter() - began
         except Exception:
@@ -219,6 +227,16 @@ class Engine:
             ("Server-Timing", f'memscope;desc="{size_text(retained, sign=True)}"'),
             ("X-Memscope-Retained", str(retained)),
         ]
+
+    def _look_at(self, path: str) -> str:
+        """The template of a path that was not seen lately; "" if it is excluded."""
+        is_excluded = any(pattern.search(path) for pattern in self._excluded)
+        name = "" if is_excluded else template(path)
+        if len(path) <= LONGEST_PATH:
+            if len(self._paths) >= MOST_PATHS:
+                self._paths = {}  # a new one: other threads may be about to look into this
+            self._paths[path] = name
+        return name
 
     # -- our own pages
 
@@ -324,11 +342,12 @@ class Engine:
             return
         self.investigation.begin(f"{route.name} keeps growing", route.name)
 
-    def _kept(self, visit: Visit, route: str, seconds: float) -> None:
+    def _keep_snapshot(self, route: str, seconds: float, is_asked_for: bool) -> None:
+        """Of a request that was measured, if it was slow or somebody asked for it."""
         slow = self.settings.slow_threshold
-        if self.shelf is None or not visit.sampled:
+        if self.shelf is None:
             return
-        if visit.keeps_snapshot:
+        if is_asked_for:
             self.shelf.take(f"asked for with {route}")
         elif slow is not None and seconds >= slow:
             self.shelf.take(f"{route}, which took {seconds:.2f} s", automatic=True)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from memscope.web.routes import Route, Routes
 
-__all__ = ["Record", "Recorder", "Visit"]
+__all__ = ["Record", "Recorder", "Triggered", "Visit"]
 
 MOST_ROUTES_OF_SPAN = 32
 """Routes of one span that are remembered; it is shared long before."""
@@ -45,33 +45,46 @@ MOST_ROUTES_OF_SPAN = 32
 YOUNG = 1
 
 
-class Visit:
-    """One request in flight."""
+class Ended:
+    """A request that is over."""
 
-    __slots__ = ("_lost", "answered", "began", "is_over", "keeps_snapshot", "sampled", "span")
+    __slots__ = ("answered", "began", "sampled", "span")
+    is_over = True
+    keeps_snapshot = False
+    """Somebody asked for a snapshot at its end."""
 
-    def __init__(self, span: Span, sampled: bool, lost: deque[Span], began: float) -> None:
+    def __init__(self, span: Span, sampled: bool, began: float) -> None:
         self.span = span
         self.sampled = sampled
-        self.keeps_snapshot = False
-        self.is_over = False
-        self._lost = lost
         self.began = began
         self.answered = 0.0
         """When its last byte was given to the server, if its adapter knows; work in the background
         may follow."""
 
+
+class Visit(Ended):
+    """One request in flight.  It becomes an Ended one, which has nothing to do when it goes."""
+
+    __slots__ = ()
+    is_over = False
+
     def __del__(self) -> None:
         # A server that never closes what it was given.  This may run inside a collection that
         # began under the recorder's lock, so nothing is done but noted.
-        if not self.is_over:
-            self._lost.append(self.span)
+        self.span.lost.append(self.span)
+
+
+class Triggered(Visit):
+    """One of which a snapshot is to be kept."""
+
+    __slots__ = ()
+    keeps_snapshot = True
 
 
 class Span:
     """From the first request in flight until there is none."""
 
-    __slots__ = ("blocks", "bytes", "count", "is_measured", "routes")
+    __slots__ = ("blocks", "bytes", "count", "is_measured", "lost", "routes")
 
     routes: dict[Route, list[float]]
     """Of those requests that are over: how many seconds each took."""
@@ -79,8 +92,10 @@ class Span:
     blocks: int
     """Live when it began."""
 
-    def __init__(self, readings: tuple[int, int] | None) -> None:
-        """*readings*: bytes and blocks; None: it is not measured, and has no more than a count."""
+    def __init__(self, lost: deque[Span], readings: tuple[int, int] | None) -> None:
+        """*readings*: bytes and blocks; None: it is not measured, and has no more than a count.
+        *lost*: where requests are noted that nobody ends."""
+        self.lost = lost
         self.count = 0
         """Requests of it."""
         self.is_measured = readings is not None
@@ -114,7 +129,7 @@ class Recorder:
         on_record: Callable[[Record], None] | None = None,
     ) -> None:
         self.routes = routes
-        self._every = every
+        self.every = every
         self._warmup = warmup
         self._on_record = on_record
         self._lost: deque[Span] = deque()
@@ -136,7 +151,7 @@ class Recorder:
         self._active = 0
         self._span: Span | None = None
         # One for all that are not measured: most requests are of such a span, alone in it.
-        self._unmeasured = Span(None)
+        self._unmeasured = Span(self._lost, None)
         self._pending: tuple[Span, int, int] | None = None
         self._settled: tuple[Span, int, int] | None = None
         """The last one.  Kept, because the pending one is there at the second reading: so there is
@@ -156,10 +171,12 @@ class Recorder:
 
     def next_is_sampled(self) -> bool:
         """Whether the turn has come to measure a request."""
-        return self.begun % self._every == 0
+        return self.begun % self.every == 0
 
-    def begin(self, sampled: bool) -> Visit:
+    def begin(self, sampled: bool, kind: type[Visit] = Visit) -> Visit:
         """A request begins."""
+        if not sampled and self._pending is None:
+            return self._begin_unmeasured()
         readings = None
         if self._pending is not None:
             # First, so that what is remembered of the last request is not this one's.
@@ -181,7 +198,7 @@ class Recorder:
             span = self._span
             if span is None:
                 if sampled and not self._disturbances:
-                    span = Span(readings)
+                    span = Span(self._lost, readings)
                 else:
                     span = self._unmeasured
                     span.count = 0
@@ -192,7 +209,23 @@ class Recorder:
             span.count += 1
         if settled is not None and readings is not None:
             self._settle(settled, readings)
-        return Visit(span, sampled, self._lost, now)
+        return kind(span, sampled, now)
+
+    def _begin_unmeasured(self) -> Visit:
+        """What most requests come to, where one of many is measured."""
+        now = time.perf_counter()
+        with self._lock:
+            self.begun += 1
+            if self._lost:
+                self._count_lost()
+            span = self._span
+            if span is None:
+                self._span = span = self._unmeasured
+                span.count = 0
+                self._since = now
+            self._active += 1
+            span.count += 1
+        return Visit(span, False, now)
 
     def prepare(self) -> None:
         """A request comes, of which there is no object yet: what begin() would read, is read here.
@@ -245,19 +278,21 @@ class Recorder:
         """A request is over.  Its route, how many seconds it took until it was answered, and
         whether none is in flight now; None if it was over before."""
         span = visit.span
-        seconds = (visit.answered or time.perf_counter()) - visit.began
+        now = time.perf_counter()
+        seconds = (visit.answered or now) - visit.began
         if self._lock._is_owned():  # type: ignore[attr-defined]
             # In a collection, in the middle of what is below or in begin(): as if it were lost.
-            visit.is_over = True
+            visit.__class__ = Ended  # type: ignore[assignment]
             self._lost.append(span)
             return None
         with self._lock:
             if visit.is_over:
                 return None
-            visit.is_over = True
+            visit.__class__ = Ended  # type: ignore[assignment]
             if span is not self._span:
                 return None  # began before a fork
             route = self.routes.seen(method, name)
+            route.last_seen = now
             if failed:
                 route.errors += 1
             route.seconds += seconds

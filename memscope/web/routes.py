@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import re
-import time
 import types
 from array import array
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -157,7 +156,7 @@ class Route:
         self.totals = Ring(records)
         """What all requests of all routes had retained after each."""
         self.last_seen = 0.0
-        """Of time.time()."""
+        """Of time.perf_counter()."""
         self.leaks: tuple[tuple[int, str], ...] = ()
         """Of the last leak report: the number of the leak, and why it is this route's."""
         self.reported_at = 0
@@ -207,7 +206,6 @@ class Routes:
         if route is None:
             route = self._other(method, name)
         route.requests += 1
-        route.last_seen = time.time()
         return route
 
     def _other(self, method: str, name: str) -> Route:

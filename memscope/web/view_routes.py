@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,7 @@ def _row(asked: Asked, route: Route, trend: Trend) -> dict[str, Any]:
         "kept": thinned([0, *accumulate(retained)], SPARK) if retained else [],
         "mean_seconds": route.seconds / route.requests if route.requests else 0.0,
         "longest_seconds": route.longest,
-        "last_seen": route.last_seen,
+        "last_seen": time.time() - (time.perf_counter() - route.last_seen),
         "leak_count": len(route.leaks),
     }
 
