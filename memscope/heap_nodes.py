@@ -72,7 +72,9 @@ def class_name(cls: type) -> tuple[str | None, str]:
         module = type.__dict__["__module__"].__get__(cls)
     except AttributeError:
         module = None
-    return module if type(module) is str else None, type.__dict__["__qualname__"].__get__(cls)
+    # A name may be of a subclass of str, whose code is not to run.
+    name = naming.exact(type.__dict__["__qualname__"].__get__(cls))
+    return module if type(module) is str else None, name
 
 
 def is_class(obj: object) -> bool:

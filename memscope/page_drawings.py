@@ -189,4 +189,4 @@ def _short(value: int) -> str:
     for unit, size in (("T", 10**12), ("G", 10**9), ("M", 10**6)):
         if abs(value) >= size:
             return f"{value / size:,.1f} {unit}"
-    return f"{value:,}"
+    return f"{value / 1000:,.0f} k" if abs(value) >= 100_000 else f"{value:,}"

@@ -52,7 +52,7 @@ PAUSE = 60.0
 """Seconds between two leak reports that are begun by themselves."""
 
 CONFIRMED_EVERY = 5
-COLLECTIONS_APART = 50
+COLLECTIONS_APART = 20
 """How many requests of a route, and times the length of a full collection, lie between two looks
 at whether it grows in truth."""
 
@@ -316,14 +316,22 @@ class Engine:
         began = time.perf_counter()
         if began < self._collects_from or not gc.isenabled():
             return
+        if not gc.get_freeze_count():
+            # A full collection empties the free lists too, whose blocks are no garbage.
+            # With everything frozen it does nothing else, and takes no time.
+            gc.freeze()
+            gc.collect()
+            gc.unfreeze()
         before = _memscope.get_traced_memory()[0]
         gc.collect()
         freed = before - _memscope.get_traced_memory()[0]
         self._collects_from = began + COLLECTIONS_APART * (time.perf_counter() - began)
-        if 2 * freed >= sum(route.retained):
-            route.begin_anew()
-        else:
-            route.is_confirmed = True
+        for one in self.routes:
+            if not one.is_confirmed and one.suspicion().verdict == "growing":
+                if 2 * freed >= sum(one.retained):
+                    one.begin_anew()
+                else:
+                    one.is_confirmed = True
 
     def _consider(self, route: Route, threshold: int) -> None:
         """Begin a leak report if a route has grown enough for one."""

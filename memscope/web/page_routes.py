@@ -154,7 +154,12 @@ def one(data: Mapping[str, Any], context: Context) -> Html:
 
 def _verdict(data: Mapping[str, Any]) -> Html:
     verdict = data["verdict"]
-    if verdict == "too few":
+    if verdict == "too few" and data["measured"] >= data["least_requests"]:
+        words = (
+            "It seems to grow, and more requests are needed to tell: it may be garbage that waits"
+            " for a full collection, or little."
+        )
+    elif verdict == "too few":
         words = (
             f"{data['measured']:,} measured requests are too few for a verdict;"
             f" {data['least_requests']} are needed, after the first {data['warmup']:,}."

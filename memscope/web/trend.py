@@ -27,12 +27,16 @@ LEAST_REQUESTS = 20
 NOISE = 64
 """Bytes a request may leave on average: an entry more in a table, a digit more in a counter."""
 
+LEAST_BYTES = 16 << 10
+"""All requests together must have left so much to be called growth: the interpreter's free lists,
+which a full collection empties, take some KiB before they are full again."""
+
 
 class Trend(NamedTuple):
     """What is known of a route so far."""
 
     verdict: str
-    """"too few", "steady", "filling" (grew, at a falling rate: a cache) or "growing"."""
+    """"too few" to tell, "steady", "filling" (grew, at a falling rate: a cache) or "growing"."""
     spans: tuple[int, ...]
     """Bytes that each span of requests retained; () if there are too few."""
     per_request: int
@@ -59,7 +63,8 @@ def judge(retained: Sequence[int], totals: Sequence[int] | None = None) -> Trend
         )
     born = [size if size >= NOISE * count // SPANS else 0 for size in grown]
     if grows(born) and sum(grown) >= NOISE * count:
-        return Trend("growing", spans, per_request)
+        enough = sum(grown) >= LEAST_BYTES
+        return Trend("growing" if enough else "too few", spans, per_request)
     if sum(born) and grows_no_more(born):
         return Trend("filling", spans, per_request)
     return Trend("steady", spans, per_request)

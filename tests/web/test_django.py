@@ -340,7 +340,7 @@ def test_a_request_of_a_project_with_users_leaves_nothing(start: Start) -> None:
         ask_wsgi(handler, "/plain/")
     [route] = engine.routes
     assert route.trend().verdict != "growing"
-    assert all(abs(size) < 200 for size in list(route.retained)[-20:])
+    assert all(abs(size) < 200 for size in list(route.retained)[-20:]), list(route.retained)
 
 
 def ask_wsgi(handler: WSGIHandler, path: str) -> bytes:

@@ -142,7 +142,7 @@ def test_a_route_that_grows_is_investigated_by_itself(run_python: Any, tmp_path:
     assert found["error"] == ""
     assert found["state"] == "done"
     assert found["because"] in {f"{route} keeps growing" for route in found["trends"]}
-    assert found["trends"] == {"GET /log_in": "growing", "GET /nothing": "growing"}
+    assert found["trends"]["GET /nothing"] == "growing"
     by_type = {headline.split(" ")[1].strip(","): rest for headline, *rest in found["leaks"]}
     assert by_type["Session"] == [["GET /log_in"], IN_TRACEBACK]
     assert by_type["bytearray"] == [["GET /nothing"], AS_MANY]

@@ -10,6 +10,8 @@ from memscope.web.trend import LEAST_REQUESTS, SPANS, judge
     [
         ([1000] * 19, "too few"),
         ([1000] * 20, "growing"),
+        ([500] * 20, "too few"),
+        ([500] * 40, "growing"),
         ([1000] * 200, "growing"),
         ([2000, 0] * 50, "growing"),
         ([100_000] + [1000] * 99, "growing"),

@@ -33,6 +33,7 @@ class Site:
     """A service, and its pages without HTTP."""
 
     def __init__(self) -> None:
+        gc.collect()  # what other tests left is no garbage of the routes
         self.demo = load_demo()
         self.service = self.demo.Service(token="a-token-of-the-tests")
         self.engine = self.service.engine
@@ -71,12 +72,12 @@ def site() -> Iterator[Site]:
 def test_the_overview(site: Site) -> None:
     empty = site.get("overview")
     assert empty["recent"] == [] and empty["growing_routes"] == []
-    site.tick(30)
+    site.tick(60)
     data = site.get("")
     assert data["page"] == "overview"
     assert data["memory"]["rss"] > 1 << 20
     assert data["memory"]["traced"] > 0 and data["is_tracing"]
-    assert len(data["timeline"]) >= 30
+    assert len(data["timeline"]) >= 60
     assert data["timeline"][-1]["objects"] == data["objects"] > 1000
     assert [len(data["gc"][name]) for name in ("counts", "thresholds", "generations")] == [3, 3, 3]
     assert data["requests"]["begun"] == site.service.number
@@ -141,16 +142,16 @@ def test_a_class_whose_objects_are_gone(site: Site) -> None:
 
 
 def test_routes(site: Site) -> None:
-    site.tick(30)
+    site.tick(60)
     data = site.get("routes")
     login, orders = site.route("/login"), site.route("/orders")
-    assert login["requests"] == 30 and login["measured"] == 28
+    assert login["requests"] == 60 and login["measured"] == 58
     assert login["verdict"] == "growing" and login["per_request"] > 500
     assert data["routes"][0]["verdict"] == "growing"
     assert login["bytes"] > orders["bytes"]
     assert len(login["kept"]) == 29 and login["kept"][0] == 0
     assert login["kept"][-1] == login["bytes"]
-    assert site.route("/broken")["errors"] == 30
+    assert site.route("/broken")["errors"] == 60
     assert 0 < login["mean_seconds"] <= login["longest_seconds"]
     assert [row["name"] for row in site.get("routes", q="LOGIN")["routes"]] == [login["name"]]
 
@@ -294,7 +295,7 @@ def test_two_snapshots_compared(site: Site) -> None:
     assert data["page"] == "compared"
     assert data["bytes_diff"] == newer["bytes"] - older["bytes"] > 0
     place = next(one for one in data["places"] if one["line"] == 29)
-    assert place["blocks_diff"] == 20 * 13
+    assert abs(place["blocks_diff"] - 20 * 13) <= 2  # a list may come from a free list
     session = next(one for one in data["types"] if one["name"] == "demo_app.Session")
     assert session["objects_diff"] == 20
     # Whichever way round they are given.
@@ -348,7 +349,7 @@ def test_what_is_heavy() -> None:
 
 def everything(site: Site) -> Iterator[dict[str, Any]]:
     """The data of every page, with something on it."""
-    site.tick(20)
+    site.tick(60)
     site.post("snapshots/take", label="one")
     site.post("leaks/begin")
     site.tick(20)
