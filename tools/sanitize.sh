@@ -41,6 +41,7 @@ export MEMSCOPE_TEST_TIMEOUT=600 MEMSCOPE_EXAMPLES=15
 # core, other tests do.
 heavy=(--ignore=tests/test_{corpus,recipes,cli_run,leak_watch,testing}.py)
 heavy+=(--ignore=tests/pytest_plugin)
+heavy+=(--ignore=tests/web)
 
 printf '\n### PYTHONMALLOC=pymalloc\n'
 PYTHONMALLOC=pymalloc tools/again.sh .venv/bin/python -q -n "$(nproc)" -k "$left_out" \
