@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from memscope.leak_report import Leak, LeakReport
     from memscope.web.routes import Route, Routes
 
-__all__ = ["REQUESTS", "ROUNDS", "Attribution", "Investigation", "attribute"]
+__all__ = ["REQUESTS", "REQUESTS_OF_ANY", "ROUNDS", "Attribution", "Investigation", "attribute"]
 
 ROUNDS = 5
-REQUESTS = 4
-"""Requests in each round: of the route that is suspected, or of any."""
+REQUESTS, REQUESTS_OF_ANY = 4, 12
+"""Requests in each round: of the route that is suspected, or of any, of which it may be that only
+some leak."""
 
 PATIENCE = 3.0
 """Seconds that a checkpoint waits for a moment with no request in flight."""
@@ -105,7 +106,11 @@ class Investigation:
         """Requests until the next checkpoint, as far as they count."""
         if self.state != "running" or not self._counts:
             return 0
-        return max(REQUESTS - self._counted(self._counts[-1]), 0)
+        return max(self.requests_per_round - self._counted(self._counts[-1]), 0)
+
+    @property
+    def requests_per_round(self) -> int:
+        return REQUESTS if self.route else REQUESTS_OF_ANY
 
     def refusal(self) -> str:
         """Why none may be begun by itself; "" if it may."""

@@ -115,8 +115,9 @@ def _state(data: Mapping[str, Any], context: Context) -> Html:
     )
     about = tag(
         "p",
-        f"A baseline, then a checkpoint after every {data['requests_per_round']} requests,"
-        f" {data['rounds_needed']} times. Each is a walk of the heap: this process answers"
+        f"A baseline, then {data['rounds_needed']} checkpoints, one after every"
+        f" {data['requests_of_any_per_round']} requests, or {data['requests_per_round']} of the"
+        " route that is chosen. Each is a walk of the heap: this process answers"
         " nobody meanwhile, about as long as a full collection takes.",
         class_="quiet small",
     )

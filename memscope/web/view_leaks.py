@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from memscope.sources import Sources
 from memscope.web.asked import Unknown, common, hide_keys
-from memscope.web.investigation import REQUESTS, ROUNDS
+from memscope.web.investigation import REQUESTS, REQUESTS_OF_ANY, ROUNDS
 from memscope.web.view_types import path_data
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def leaks(engine: Engine, asked: Asked) -> dict[str, Any]:
         "investigation": progress(engine),
         "rounds_needed": ROUNDS,
         "requests_per_round": REQUESTS,
+        "requests_of_any_per_round": REQUESTS_OF_ANY,
         "routes": [
             {"name": route.name, "handle": asked.handle("route", route.name)}
             for route in sorted(engine.routes, key=lambda one: (-one.bytes, one.name))

@@ -223,7 +223,7 @@ def test_what_a_leak_report_takes_is_no_requests() -> None:
     assert engine is not None
     for number in range(60):
         if number == 20:
-            assert engine.investigation.begin("a test")
+            assert engine.investigation.begin("a test", "GET /plain")
         one = engine.begin("/plain", "", None)
         engine.finish(one, method="GET", path="/plain", route="/plain", status=200)
     assert engine.investigation.state == "done"

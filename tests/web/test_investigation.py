@@ -10,7 +10,7 @@ from memscope.web.investigation import (
     AS_MANY,
     IN_TRACEBACK,
     NO_REQUEST,
-    REQUESTS,
+    REQUESTS_OF_ANY,
     ROUNDS,
     UNKNOWN,
     attribute,
@@ -158,12 +158,12 @@ def test_below_the_threshold_or_without_one_nothing_is_begun(
 
 
 def test_on_demand(run_python: Any, tmp_path: Path) -> None:
-    found = told(run_python, tmp_path, '{"report_threshold": null}', "100", "asked")
+    found = told(run_python, tmp_path, '{"report_threshold": null}', "160", "asked")
     assert (found["state"], found["because"]) == ("done", "asked for")
     assert any("Session" in headline for headline, *_ in found["leaks"])
 
 
 def test_one_of_many_requests_measured_is_enough(run_python: Any, tmp_path: Path) -> None:
-    needed = str(40 + (ROUNDS + 2) * REQUESTS)
+    needed = str(40 + (ROUNDS + 2) * REQUESTS_OF_ANY)
     found = told(run_python, tmp_path, '{"report_threshold": null, "every": 1000}', needed, "asked")
     assert found["state"] == "done"

@@ -133,7 +133,7 @@ def investigated(engine: Engine) -> None:
     for _ in range(3):
         request(engine, "/login", leaky)
     assert engine.answer(post("leaks/begin")).status == 303
-    for _ in range(60):
+    for _ in range(120):
         request(engine, "/login", leaky)
         if engine.investigation.state == "done":
             break
