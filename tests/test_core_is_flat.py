@@ -98,6 +98,7 @@ CALLS: dict[str, Callable[[], object]] = {
     "is_tracing": _memscope.is_tracing,
     "clear_traces": lambda: (_memscope.start(), [[] for _ in range(9)], _memscope.clear_traces()),
     "get_traceback_limit": _memscope.get_traceback_limit,
+    "get_traced_blocks": _memscope.get_traced_blocks,
     "get_traced_memory": _memscope.get_traced_memory,
     "reset_peak": _memscope.reset_peak,
     "get_tracemalloc_memory": _memscope.get_tracemalloc_memory,

@@ -450,7 +450,7 @@ def test_show_chain_and_files(module: Any, tmp_path: Path) -> None:
 
 
 def test_objects_that_misbehave() -> None:
-    class Hostile:
+    class Misbehaving:
         def __repr__(self) -> str:
             raise ValueError("no")
 
@@ -463,13 +463,13 @@ def test_objects_that_misbehave() -> None:
         def __eq__(self, other: object) -> bool:
             raise ValueError("no")
 
-    hostile = Hostile()
+    hostile = Misbehaving()
     holder = [hostile, {"key": hostile}]
     out = io.StringIO()
     objgraph.show_refs(holder, output=out)
     objgraph.show_backrefs([hostile], output=out)
     assert "(unrepresentable)" in out.getvalue()
-    assert objgraph.count("Hostile") == 1
-    assert [id(obj) for obj in objgraph.by_type("Hostile")] == [id(hostile)]
-    chain = objgraph.find_ref_chain(holder, lambda obj: type(obj) is Hostile)
+    assert objgraph.count("Misbehaving") == 1
+    assert [id(obj) for obj in objgraph.by_type("Misbehaving")] == [id(hostile)]
+    chain = objgraph.find_ref_chain(holder, lambda obj: type(obj) is Misbehaving)
     assert [id(obj) for obj in chain] == [id(holder), id(hostile)]
