@@ -31,15 +31,15 @@ __all__ = ["MemscopeMiddleware", "visit_of"]
 
 log = logging.getLogger("memscope.web")
 
-END = "_memscope_end"
+VISIT = "_memscope_visit"
 """Attribute of a request that is measured, for the toolbar's panel."""
 
 
 def visit_of(request: HttpRequest) -> Visit | None:
     """The visit of a request that is measured and in flight; else None."""
-    ref: weakref.ref[_End] | None = vars(request).get(END)
-    end = ref() if ref is not None else None
-    return end.visit if end is not None else None
+    ref: weakref.ref[Visit] | None = vars(request).get(VISIT)
+    visit = ref() if ref is not None else None
+    return visit if visit is not None and not visit.is_over else None
 
 
 class MemscopeMiddleware:
@@ -73,15 +73,15 @@ class MemscopeMiddleware:
             response = respond(request)
             if response is not None:
                 return response
-        end = self._begin(request)
-        if end is None:
+        visit = self._begin(request)
+        if visit is None:
             return self.get_response(request)
         try:
             response = self.get_response(request)
         except BaseException:
-            end()
+            _finish(self.engine, visit, request, None)
             raise
-        self._follow(end, response)
+        self._follow(visit, request, response)
         return response
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
@@ -90,42 +90,59 @@ class MemscopeMiddleware:
             response = await sync_to_async(respond, thread_sensitive=False)(request)
             if response is not None:
                 return response
-        end = self._begin(request)
+        visit = self._begin(request)
         try:
             response = await self.get_response(request)
         except BaseException:  # CancelledError too: the client is gone
-            if end is not None:
-                end()
+            if visit is not None:
+                _finish(self.engine, visit, request, None)
             raise
-        if end is not None:
-            self._follow(end, response)
+        if visit is not None:
+            self._follow(visit, request, response)
         return response
 
     def _is_ours(self, request: HttpRequest) -> bool:
         return self.engine.serves(request.path_info) and is_mounted(request.path_info)
 
-    def _begin(self, request: HttpRequest) -> _End | None:
-        call = partial(service.call_of, request) if self._has_trigger else None
-        query = request.META.get("QUERY_STRING", "") if self._has_trigger else ""
-        visit = self.engine.begin(request.path_info, query, request, call)
-        if visit is None:
-            return None
-        end = _End(self.engine, visit, request)
-        if visit.sampled:
-            setattr(request, END, weakref.ref(end))
-        return end
+    def _begin(self, request: HttpRequest) -> Visit | None:
+        if not self._has_trigger:
+            visit = self.engine.begin(request.path_info, "", request)
+        else:
+            call = partial(service.call_of, request)
+            query = request.META.get("QUERY_STRING", "")
+            visit = self.engine.begin(request.path_info, query, request, call)
+        if visit is not None and visit.sampled:
+            setattr(request, VISIT, weakref.ref(visit))
+        return visit
 
-    def _follow(self, end: _End, response: HttpResponseBase) -> None:
-        end.status = response.status_code
-        if end.visit.sampled:
-            for name, value in self.engine.response_headers(end.visit):
+    def _follow(self, visit: Visit, request: HttpRequest, response: HttpResponseBase) -> None:
+        engine = self.engine
+        if visit.sampled:
+            for name, value in engine.response_headers(visit):
                 others = response.headers.get(name)
                 response.headers[name] = f"{others}, {value}" if others else value
+        elif not response.streaming:
+            # Its body is there; that it is being sent is nothing to wait for.
+            _finish(engine, visit, request, response.status_code)
+            return
         closers = getattr(response, "_resource_closers", None)
         if closers is None:
-            end()
+            _finish(engine, visit, request, response.status_code)
         else:
-            closers.append(end)
+            closers.append(_End(engine, visit, request, response.status_code))
+
+
+def _finish(engine: Engine, visit: Visit, request: HttpRequest, status: int | None) -> None:
+    route, view = service.route_and_view(request)
+    engine.finish(
+        visit,
+        method=request.method or "",
+        path=request.path_info,
+        route=route,
+        status=status,
+        view=view,
+        source=request,
+    )
 
 
 class _End:
@@ -136,26 +153,16 @@ class _End:
     its own, so that a response that is cached can be pickled with it.
     """
 
-    __slots__ = ("__weakref__", "engine", "request", "status", "visit")
+    __slots__ = ("engine", "request", "status", "visit")
 
-    def __init__(self, engine: Engine, visit: Visit, request: HttpRequest) -> None:
+    def __init__(self, engine: Engine, visit: Visit, request: HttpRequest, status: int) -> None:
         self.engine = engine
         self.visit = visit
         self.request = request
-        self.status: int | None = None
+        self.status = status
 
     def __call__(self) -> None:
-        request = self.request
-        route, view = service.route_and_view(request)
-        self.engine.finish(
-            self.visit,
-            method=request.method or "",
-            path=request.path_info,
-            route=route,
-            status=self.status,
-            view=view,
-            source=request,
-        )
+        _finish(self.engine, self.visit, self.request, self.status)
 
     def __reduce__(self) -> tuple[Callable[[], Callable[[], None]], tuple[()]]:
         return (_nothing_to_do, ())

@@ -43,7 +43,9 @@ def engine() -> Engine | None:
                     from memscope.web.engine import Engine
 
                     _engine = Engine(settings, "Django")
-                    request_started.connect(_prepare, dispatch_uid="memscope")
+                    if settings.every == 1:
+                        # Else it would cost all requests more than it tells of a few.
+                        request_started.connect(_prepare, dispatch_uid="memscope")
             except SettingsError as error:
                 raise ImproperlyConfigured(str(error)) from error
             _is_decided = True

@@ -48,7 +48,7 @@ YOUNG = 1
 class Ended:
     """A request that is over."""
 
-    __slots__ = ("answered", "began", "sampled", "span")
+    __slots__ = ("__weakref__", "answered", "began", "sampled", "span")
     is_over = True
     keeps_snapshot = False
     """Somebody asked for a snapshot at its end."""
