@@ -262,7 +262,8 @@ class Engine:
         if self.investigation.state == "running":
             self._investigate(idle)
         if idle and self.timeline is not None:
-            self.timeline.tick()
+            with self.recorder.left_out():
+                self.timeline.tick()
 
     def _investigate(self, idle: bool) -> None:
         """What a leak report holds, or has let go of, is no request's."""

@@ -11,8 +11,10 @@ So spans are measured: from the first request in flight until there is none.
 
 When a request is over its server still holds the request, and lets go of it soon after.  So
 the end is read twice: at once, and when the next request begins, where everything stands as
-it did at the beginning of this one.  The smaller number counts: what grew in between, with
-nothing in flight, is not the request's.
+it did at the beginning of this one.  The second counts.  Only if the next one is long in
+coming it may be the first: what grew in between, with nothing in flight, is not the request's.
+A server with a thread for each request ends one thread while the next begins, so there the
+figures of one request are blurred by its neighbours', while those of all together add up.
 
 The young garbage is collected before the second reading, which is where the next begins, so that a
 cycle that a request makes is not taken for something it keeps.  Not before the first: what is
@@ -27,13 +29,14 @@ import gc
 import threading
 import time
 from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from memscope import _memscope
 from memscope.web.routes import endpoint_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from memscope.web.routes import Route, Routes
 
@@ -43,6 +46,9 @@ MOST_ROUTES_OF_SPAN = 32
 """Routes of one span that are remembered; it is shared long before."""
 
 YOUNG = 1
+
+NEAR = 1.0
+"""Seconds between two requests beyond which what grew in between is not the first one's."""
 
 
 class Ended:
@@ -158,6 +164,7 @@ class Recorder:
         one at each reading, and what it takes is not taken for a request's."""
         self._prepared: tuple[int, int] | None = None
         self._since = 0.0
+        self._ended = 0.0
         self._disturbances = 0
 
     @property
@@ -259,6 +266,21 @@ class Recorder:
         with self._lock:
             self._pending = None
 
+    @contextmanager
+    def left_out(self) -> Iterator[None]:
+        """What is done in here between two requests is neither's."""
+        before = _readings()
+        yield
+        after = _readings()
+        with self._lock:
+            if before is None or after is None or self._pending is None:
+                return
+            span, size, blocks = self._pending
+            span.bytes += after[0] - before[0]
+            span.blocks += after[1] - before[1]
+            size, blocks = size + after[0] - before[0], blocks + after[1] - before[1]
+            self._pending = span, size, blocks
+
     def disturb(self) -> None:
         """Something else begins that takes memory, such as a page of ours: what is in flight
         meanwhile is not measured."""
@@ -320,6 +342,7 @@ class Recorder:
                 # Unless another began meanwhile, which this number would count in.
                 if self._span is None and readings is not None:
                     self._pending = (span, *readings)
+                    self._ended = time.perf_counter()
                     self._settled = None
                 else:
                     self._share(span)
@@ -367,8 +390,9 @@ class Recorder:
 
     def _settle(self, pending: tuple[Span, int, int], now: tuple[int, int]) -> None:
         span, *then = pending
-        size = min(then[0], now[0]) - span.bytes
-        blocks = min(then[1], now[1]) - span.blocks
+        if time.perf_counter() - self._ended > NEAR:
+            now = min(then[0], now[0]), min(then[1], now[1])
+        size, blocks = now[0] - span.bytes, now[1] - span.blocks
         count = span.count
         self.total += size
         seconds = sum(map(sum, span.routes.values())) / max(count, 1)

@@ -82,7 +82,10 @@ def test_what_the_server_lets_go_of_after_the_request_is_not_retained() -> None:
 
 
 @pytest.mark.usefixtures("traced")
-def test_what_grows_while_nothing_is_in_flight_is_no_requests() -> None:
+def test_what_grows_while_nothing_is_in_flight_for_long_is_no_requests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("memscope.web.recorder.NEAR", -1.0)
     recorder, _ = made()
     for _ in range(10):
         visit(recorder, "/", churn)
@@ -301,3 +304,30 @@ def test_a_request_that_ends_in_a_collection_within_the_recorder() -> None:
     recorder.settle()
     assert recorder.in_flight == 0
     assert route_of(recorder, "/").measured == 5
+
+
+@pytest.mark.usefixtures("traced")
+def test_what_one_request_leaves_to_be_freed_in_the_next_adds_up() -> None:
+    """As a server does that ends a thread while the next one begins."""
+    recorder, _ = made()
+    of_threads: list[Any] = []
+    for number in range(20):
+        of_threads.append(bytearray(SIZE))  # before it begins
+        one = recorder.begin(True)
+        if len(of_threads) > 1:
+            del of_threads[0]  # the thread of the one before
+        recorder.finish(one, "GET", f"/{number % 2}", failed=False)
+    recorder.settle()
+    total = sum(route_of(recorder, f"/{number}").bytes for number in range(2))
+    assert abs(total) < 2 * SIZE
+
+
+@pytest.mark.usefixtures("traced")
+def test_what_is_done_between_requests_is_left_out() -> None:
+    recorder, _ = made()
+    for _ in range(5):
+        visit(recorder, "/", churn)
+        with recorder.left_out():
+            keep()
+    recorder.settle()
+    assert abs(route_of(recorder, "/").bytes) < SLACK
