@@ -54,7 +54,10 @@ def test_a_point_tells_of_the_process() -> None:
     assert point.objects >= len(gc.get_objects()) // 2
 
 
-def test_points_have_a_distance(clock: Callable[[float], None]) -> None:
+def test_points_have_a_distance(
+    clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memscope.web.timeline.PAUSES", 0)  # whatever a point takes here
     timeline = Timeline()
     assert timeline.tick()
     assert not timeline.tick()
