@@ -58,7 +58,9 @@ def test_xdist(inner: Inner) -> None:
                 bytearray(5_000_000)
             """
         ),
-        *("-n", "2", "--memscope-known=known.txt", "--memscope-known-update"),
+        # The first test of a worker may take long on a busy machine.
+        *("-n", "2", "--memscope-slow=60"),
+        *("--memscope-known=known.txt", "--memscope-known-update"),
         *("--memscope-top=3", "--memscope-save=leaks", "--junitxml=junit.xml"),
     )
     result.assert_outcomes(passed=4, failed=5)
