@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from memscope.web.shelf import Shelf
     from memscope.web.timeline import Timeline
 
-__all__ = ["Engine", "engines"]
+__all__ = ["Engine"]
 
 requests_log = logging.getLogger("memscope.requests")
 log = logging.getLogger("memscope.web")
@@ -55,13 +55,6 @@ CONFIRMED_EVERY = 5
 COLLECTIONS_APART = 20
 """How many requests of a route, and times the length of a full collection, lie between two looks
 at whether it grows in truth."""
-
-_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
-
-
-def engines() -> list[Engine]:
-    """Those of this process."""
-    return list(_engines)
 
 
 class Engine:
@@ -119,7 +112,6 @@ class Engine:
         if not _memscope.is_tracing():
             # As a Watch does: free lists would give blocks to new owners unseen.
             _memscope.start(settings.nframe, reuse=sys.version_info >= (3, 13))
-        _engines.add(self)
         if hasattr(os, "register_at_fork"):
             self_or_none = weakref.ref(self)
             os.register_at_fork(after_in_child=lambda: _forked(self_or_none()))
@@ -314,15 +306,20 @@ class Engine:
         """
         if route.measured % CONFIRMED_EVERY or route.suspicion().verdict != "growing":
             return
+        if not gc.isenabled():
+            route.is_confirmed = True  # garbage that nobody collects is retained
+            return
         began = time.perf_counter()
-        if began < self._collects_from or not gc.isenabled():
+        if began < self._collects_from:
             return
         if not gc.get_freeze_count():
             # A full collection empties the free lists too, whose blocks are no garbage.
             # With everything frozen it does nothing else, and takes no time.
             gc.freeze()
-            gc.collect()
-            gc.unfreeze()
+            try:
+                gc.collect()
+            finally:
+                gc.unfreeze()
         before = _memscope.get_traced_memory()[0]
         gc.collect()
         freed = before - _memscope.get_traced_memory()[0]

@@ -645,10 +645,8 @@ def test_a_trigger_is_for_those_who_may_see_the_pages() -> None:
 
 def only_engine() -> Engine:
     """The engine that the last application made of its middleware."""
-    from memscope.web.engine import engines
-
     gc.collect()
-    found = [engine for engine in engines() if engine.server == "ASGI"]
+    found = [one for one in gc.get_objects() if type(one) is Engine and one.server == "ASGI"]
     return max(found, key=lambda engine: engine.started)
 
 

@@ -251,3 +251,20 @@ def test_what_a_full_collection_frees_is_no_growth(leaks: bool, verdict: str) ->
     assert route is not None
     assert route.is_confirmed is leaks
     assert route.trend().verdict == verdict
+
+
+def test_garbage_that_nobody_collects_is_growth() -> None:
+    engine = engine_of()
+    gc.disable()
+    try:
+        for _ in range(40):
+            visit = engine.begin("/", "", None)
+            ring: list[Any] = [bytearray(20_000)]
+            ring.append(ring)
+            engine.finish(visit, method="GET", path="/", route="/", status=200)
+        engine.recorder.settle()
+        route = engine.routes.get("GET /")
+        assert route is not None
+        assert route.trend().verdict == "growing"
+    finally:
+        gc.enable()
