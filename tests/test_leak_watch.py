@@ -128,6 +128,33 @@ def test_what_is_full_in_the_last_round_is_no_leak() -> None:
     assert sessions(report) == [], str(report)
 
 
+class Link:
+    """One in a chain, which is no container."""
+
+    def __init__(self, before: Link | None) -> None:
+        self.before = before
+
+
+chain: Link | None = None
+
+
+@pytest.mark.parametrize(("lengths", "leaks"), [((5, 5, 5, 5), True), ((5, 5, 5, 40), False)])
+def test_what_is_mostly_of_the_last_round_may_be_at_work(
+    lengths: tuple[int, ...], leaks: bool
+) -> None:
+    """Outside of containers: there a new object may lie where one of an earlier round lay."""
+    global chain
+    chain = Link(None)
+    with watch() as watched:
+        for number, length in enumerate(lengths):
+            for _ in range(length):
+                chain = Link(chain)
+            watched.checkpoint(f"round {number}")
+    found = [leak for leak in watched.report().leaks if leak.type_name.endswith("Link")]
+    chain = None
+    assert bool(found) is leaks
+
+
 def test_what_a_worker_works_on_is_named_by_who_gave_it() -> None:
     """Not by a variable of the thread's own function, which is the library's."""
     done = threading.Event()
