@@ -167,12 +167,12 @@ def test_dominated_by_one_object_that_stands_out(snapshot: HeapSnapshot, module:
 
 
 def test_dominator_tree(snapshot: HeapSnapshot) -> None:
-    tree = snapshot.dominator_tree(limit=400)
+    tree = snapshot.dominator_tree(limit=3000)
     assert tree.title.startswith("Dominator tree: ")
     assert tree.total_bytes == snapshot.total_size
     tops = [row.retained_bytes for row in tree if row.depth == 0]
     assert tops == sorted(tops, reverse=True)
-    assert 0.9 * snapshot.total_size < sum(tops) <= snapshot.total_size
+    assert 0.8 * snapshot.total_size < sum(tops) <= snapshot.total_size
     # No function of this module is anywhere else, so nothing but it leads to its dict.
     at = [row.description for row in tree].index(f"module {MODULE}")
     assert [(row.depth, row.edge) for row in tree[at : at + 3]] == [
