@@ -1,4 +1,4 @@
-"""What the middleware adds to a request: WSGI and ASGI, measured and not, and Dozer.
+"""What the middleware adds to a request: WSGI, ASGI, Flask and Django, measured and not, and Dozer.
 
 python -m benchmarks.bench_web [--quick]
 
@@ -42,6 +42,8 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
 PATHS = {"numbered": "/orders/81724/lines/3"}
 LIMITS = {"disabled": 0.5, "told": 5.0, "plain": 5.0}
 MANY, SOME = 4000, 200
+FRAMEWORKS = ("flask", "django")
+NAMES = {"wsgi": "WSGI", "asgi": "ASGI", "flask": "Flask", "django": "Django"}
 
 Once = Callable[[], None]
 
@@ -122,6 +124,59 @@ def asgi_application(told: bool) -> Any:
     return app
 
 
+def flask_pair(options: dict[str, Any], path: str) -> list[Once]:
+    """What stands for Flask's part, bare and wrapped by the extension."""
+    import flask
+
+    from memscope.flask import Memscope
+
+    class Request:
+        url_rule = type("Rule", (), {"rule": "/orders/<int:order>", "endpoint": "order"})
+
+    asked = Request()
+
+    def wsgi_app(environ: Any, start_response: Any) -> list[bytes]:
+        environ["werkzeug.request"] = asked
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"hello"]
+
+    app = flask.Flask("orders")
+    app.view_functions["order"] = flask_pair
+    app.config.update({f"MEMSCOPE_{name.upper()}": value for name, value in options.items()})
+    app.wsgi_app = wsgi_app  # type: ignore[method-assign, assignment]
+    Memscope(app)
+    return [wsgi_once(wsgi_app, path), wsgi_once(app.wsgi_app, path)]
+
+
+def django_pair(options: dict[str, Any], path: str) -> list[Once]:
+    """What stands for Django's part, bare and wrapped by the middleware."""
+    from django.conf import settings
+
+    upper = {name.upper(): value for name, value in options.items()}
+    settings.configure(INSTALLED_APPS=["memscope.django"], MEMSCOPE=upper)
+    import django
+
+    django.setup()
+    from django.http import HttpRequest, HttpResponse
+
+    from memscope.django import MemscopeMiddleware
+
+    request = HttpRequest()
+    request.method, request.path_info = "GET", path
+    request.resolver_match = type("Match", (), {"route": "orders/<int:order>", "func": django_pair})
+
+    def get_response(request: Any) -> Any:
+        return HttpResponse("hello")
+
+    def once_of(ask: Any) -> Once:
+        def once() -> None:
+            ask(request).close()
+
+        return once
+
+    return [once_of(get_response), once_of(MemscopeMiddleware(get_response))]
+
+
 def microseconds(once: Once, requests: int) -> float:
     began = time.process_time()
     for _ in range(requests):
@@ -129,12 +184,14 @@ def microseconds(once: Once, requests: int) -> float:
     return (time.process_time() - began) / requests * 1e6
 
 
-def measure(interface: str, way: str, rounds: int) -> list[tuple[float, float]]:
-    """(bare, wrapped) microseconds of each round; a child calls this."""
-    module, name = {
-        "wsgi": ("memscope.wsgi", "MemscopeMiddleware"),
-        "asgi": ("memscope.asgi", "MemscopeMiddleware"),
-    }[interface]
+def pair_of(interface: str, way: str) -> list[Once]:
+    """The bare application, and the wrapped one."""
+    path = PATHS.get(way, "/orders/lines")
+    if interface == "flask":
+        return flask_pair(WAYS[way][1], path)
+    if interface == "django":
+        return django_pair(WAYS[way][1], path)
+    module, name = f"memscope.{interface}", "MemscopeMiddleware"
     options: dict[str, Any] = {}
     if way == "dozer":
         module, name = "dozer", "Dozer"
@@ -142,13 +199,16 @@ def measure(interface: str, way: str, rounds: int) -> list[tuple[float, float]]:
         options = WAYS[way][1]
     middleware = getattr(importlib.import_module(module), name)
     told = way in ("told", "sampled")
-    path = PATHS.get(way, "/orders/lines")
-    if interface == "wsgi":
-        bare = wsgi_application(told)
-        pair = [wsgi_once(app, path) for app in (bare, middleware(bare, **options))]
-    else:
-        bare = asgi_application(told)
-        pair = [asgi_once(app, path) for app in (bare, middleware(bare, **options))]
+    application, once_of = (
+        (wsgi_application, wsgi_once) if interface == "wsgi" else (asgi_application, asgi_once)
+    )
+    bare = application(told)
+    return [once_of(app, path) for app in (bare, middleware(bare, **options))]
+
+
+def measure(interface: str, way: str, rounds: int) -> list[tuple[float, float]]:
+    """(bare, wrapped) microseconds of each round; a child calls this."""
+    pair = pair_of(interface, way)
     requests = SOME if way == "sampled" else MANY
     for once in pair:
         microseconds(once, 50)
@@ -179,6 +239,7 @@ def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
     children, rounds = (2, 7) if options.quick else (5, 15)
     report = Report()
     cells = [(interface, way) for interface in ("wsgi", "asgi") for way in WAYS]
+    cells += [(interface, way) for interface in FRAMEWORKS for way in ("told", "sampled")]
     cells.append(("wsgi", "dozer"))
     names = [" ".join(cell) for cell in cells]
     pairs: dict[str, list[list[float]]] = {name: [] for name in names}
@@ -195,7 +256,7 @@ def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
                 if way != "dozer":
                     raise
                 missing = str(error).strip().splitlines()[-1]
-    for interface in ("wsgi", "asgi"):
+    for interface in ("wsgi", "asgi", *FRAMEWORKS):
         report.tables.append(table_of(interface, pairs, report))
     if missing:
         report.skipped.append(f"Dozer: {missing}")
@@ -216,7 +277,7 @@ def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
 def table_of(interface: str, pairs: dict[str, list[list[float]]], report: Report) -> Table:
     """The rows of one interface; its figures go to the report."""
     table = Table(
-        f"{interface.upper()}: microseconds added to a request",
+        f"{NAMES[interface]}: microseconds added to a request",
         ["", "added (quartiles)", "the bare application"],
     )
     titles = {way: title for way, (title, _) in WAYS.items()}
@@ -224,7 +285,7 @@ def table_of(interface: str, pairs: dict[str, list[list[float]]], report: Report
         titles["dozer"] = "Dozer"
     dozer = Sample(tuple(b - a for a, b in pairs["wsgi dozer"])) if pairs["wsgi dozer"] else None
     for way, title in titles.items():
-        found = pairs[f"{interface} {way}"]
+        found = pairs.get(f"{interface} {way}")
         if not found:
             continue
         added = Sample(tuple(wrapped - bare for bare, wrapped in found))
@@ -235,7 +296,7 @@ def table_of(interface: str, pairs: dict[str, list[list[float]]], report: Report
         )
         if way in LIMITS:
             peers = {"dozer": dozer.median} if dozer and interface == "wsgi" else {}
-            name = f"{interface.upper()}, {title}: added to a request"
+            name = f"{NAMES[interface]}, {title}: added to a request"
             report.figures.append(
                 Figure(name, added.median, LIMITS[way], "at most", "us", peers)
             )  # fmt: skip

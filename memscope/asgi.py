@@ -79,41 +79,44 @@ class MemscopeMiddleware:
         try:
             await self.app(scope, receive, response.send)
         except GeneratorExit:
-            # Thrown away, perhaps by the collector, where no lock may be waited for.  The
-            # visit is too, and notes that itself.
+            # Thrown away, perhaps by the collector, where no lock may be waited for.
+            engine.drop(visit)
             raise
         except BaseException as error:
             if isinstance(error, Exception):  # to be cancelled is no failure of the application
                 response.status = None
-            _finish(engine, visit, scope, path, root, response.status)
+            _finish(engine, visit, scope, path, root, response)
             raise
-        _finish(engine, visit, scope, path, root, response.status)
+        _finish(engine, visit, scope, path, root, response)
 
 
 class _Response:
     """What is seen of one response."""
 
-    __slots__ = ("_engine", "_send", "_visit", "status")
+    __slots__ = ("_engine", "_send", "_visit", "answered", "status")
 
-    def __init__(self, engine: Engine, visit: Visit, send: Send) -> None:
+    def __init__(self, engine: Engine, visit: Visit | float, send: Send) -> None:
         self._engine = engine
         self._visit = visit
         self._send = send
         self.status: int | None = None
+        self.answered = 0.0
+        """When its last byte was given to the server."""
 
     def send(self, message: Message) -> Awaitable[None]:
         """The send() that the application gets."""
         kind = message["type"]
         if kind == "http.response.start":
             self.status = message.get("status")
-            if self._visit.sampled:
-                message = self._with_headers(message)
+            if not isinstance(self._visit, float):
+                message = self._with_headers(message, self._visit)
         elif kind in FINAL and not message.get("more_body"):
-            self._visit.answered = perf_counter()
-        return self._send(message)
+            self.answered = perf_counter()
+        send = self._send
+        return send(message)
 
-    def _with_headers(self, message: Message) -> Message:
-        more = self._engine.response_headers(self._visit)
+    def _with_headers(self, message: Message, visit: Visit) -> Message:
+        more = self._engine.response_headers(visit)
         if not more:
             return message
         added = [(name.lower().encode(), value.encode()) for name, value in more]
@@ -121,10 +124,10 @@ class _Response:
 
 
 def _finish(
-    engine: Engine, visit: Visit, scope: Scope, path: str, root: str, status: int | None
+    engine: Engine, visit: Visit | float, scope: Scope, path: str, root: str, response: _Response
 ) -> None:
     """The request is over."""
-    route = None
+    route, status = None, response.status
     view = scope.get("endpoint")
     if view is not None or "route_handler" in scope or "route" in scope:
         try:
@@ -134,15 +137,7 @@ def _finish(
         except Exception:
             # An object of a framework that is not as we know them.
             route = None
-    engine.finish(
-        visit,
-        method=scope["method"],
-        path=path,
-        route=route,
-        status=status,
-        view=view,
-        source=scope,
-    )
+    engine.finish(visit, scope["method"], path, route, status, view, scope, response.answered)
 
 
 def route_of(scope: Scope, root: str, status: int | None) -> str | None:

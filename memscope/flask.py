@@ -75,6 +75,7 @@ class Watched:
         middleware = self._middleware
         if middleware is None:
             middleware = self._begun()
+        environ["memscope.route"] = ""  # unless there is one
         return middleware(environ, start_response)
 
     def _begun(self) -> MemscopeMiddleware:
@@ -86,26 +87,18 @@ class Watched:
                 app = self._app
                 settings = _settings(app, debug=app.debug)
                 engine = Engine(settings, "Flask") if settings.enabled else None
-                inner = self._wsgi_app if engine is None else self._routed
-                self._middleware = MemscopeMiddleware.with_engine(inner, engine)
+                self._middleware = MemscopeMiddleware.with_engine(
+                    self._wsgi_app, engine, self._note
+                )
             return self._middleware
-
-    def _routed(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """The application itself, which is asked for the route when the response begins."""
-
-        def start(*arguments: Any, **named: Any) -> Any:
-            self._note(environ, environ.get("werkzeug.request"))
-            return start_response(*arguments, **named)
-
-        environ["memscope.route"] = ""  # unless there is one
-        return self._wsgi_app(environ, start)
 
     def _failed(self, app: Flask, **_: Any) -> None:
         """A view has failed; in debug mode the exception goes on to the server."""
-        self._note(request.environ, request)
+        self._note(request.environ)
 
-    def _note(self, environ: Environ, asked: Any) -> None:
-        rule = getattr(asked, "url_rule", None)
+    def _note(self, environ: Environ) -> None:
+        """A response begins."""
+        rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
         if rule is not None:
             environ["memscope.route"] = rule.rule
             environ["memscope.view"] = self._app.view_functions.get(rule.endpoint)

@@ -5,7 +5,8 @@
 The application's response is the server's business and stays as it is.  In place of what the
 application returned the server gets something of the same length, which yields the same and is
 closed as that would be; when it is, the request is over.  A file that the server itself sends
-is handed on untouched, and its request is over when the response begins.
+is handed on untouched, and its request is over when the response begins; so is a list, if the
+request is not measured: the whole body is there, and nothing of the application runs any more.
 
 WSGI has no word for a route.  A framework, or the application, may tell its own:
 
@@ -46,21 +47,28 @@ class MemscopeMiddleware:
         self._wrap(app, Engine.of(options, server="WSGI"))
 
     @classmethod
-    def with_engine(cls, app: Application, engine: Engine | None) -> Self:
-        """For adapters of frameworks, which have settings of their own."""
+    def with_engine(
+        cls, app: Application, engine: Engine | None, note: Callable[[Environ], None] | None
+    ) -> Self:
+        """For adapters of frameworks, which have settings of their own.
+
+        *note*: is called when a response begins, to write the route into the environ.
+        """
         self = cls.__new__(cls)
         self._wrap(app, engine)
+        self._note = note
         return self
 
     def _wrap(self, app: Application, engine: Engine | None) -> None:
         self.app = app
         self.engine = engine
+        self._note: Callable[[Environ], None] | None = None
         self._has_trigger = engine is not None and engine.settings.trigger_param is not None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        engine = self.engine
+        app, engine = self.app, self.engine
         if engine is None:
-            return self.app(environ, start_response)
+            return app(environ, start_response)
         path: str = environ.get("PATH_INFO") or "/"
         if not path.isascii():
             path = _decoded(path)
@@ -72,16 +80,27 @@ class MemscopeMiddleware:
         if visit is None:
             answer = _answer(engine, environ, path) if engine.serves(path) else None
             if answer is None:
-                return self.app(environ, start_response)
+                return app(environ, start_response)
             return _send(answer, environ, start_response)
-        response = _Response(engine, visit, environ, path, start_response)
+        response = _Response()
+        response.engine = engine
+        response.visit = visit
+        response.environ = environ
+        response.path = path
+        response.start_response = start_response
+        response.note = self._note
+        response.status = None
+        response.failed = False
         try:
-            result = self.app(environ, response.start)
+            result = app(environ, response.start)
         except BaseException:
             response.failed = True
             response.finish()
             raise
         if type(result) is list or type(result) is tuple:
+            if isinstance(visit, float):
+                response.finish()
+                return result
             response.chunks = result
             return response
         wrapper = environ.get("wsgi.file_wrapper")
@@ -101,53 +120,52 @@ class _Response:
     """
 
     __slots__ = (
-        "_engine", "_environ", "_path", "_start_response", "_status", "_visit", "chunks", "failed",
+        "chunks", "engine", "environ", "failed", "note", "path", "start_response", "status",
+        "visit",
     )  # fmt: skip
-
-    def __init__(
-        self,
-        engine: Engine,
-        visit: Visit,
-        environ: Environ,
-        path: str,
-        start_response: StartResponse,
-    ) -> None:
-        self._engine = engine
-        self._visit = visit
-        self._environ = environ
-        self._path = path
-        self._start_response: Any = start_response
-        self._status: Any = None
-        self.failed = False
+    # Filled by the middleware: an __init__() would cost each request more than all of them.
+    engine: Engine
+    visit: Visit | float
+    environ: Environ | None
+    path: str
+    start_response: Any
+    note: Callable[[Environ], None] | None
+    status: Any
+    failed: bool
+    chunks: list[bytes] | tuple[bytes, ...]
 
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         """The start_response() that the application gets."""
-        self._status = status
-        if self._visit.sampled:
-            more = self._engine.response_headers(self._visit)
+        self.status = status
+        note, start_response = self.note, self.start_response
+        if note is not None and self.environ is not None:
+            note(self.environ)
+        if not isinstance(self.visit, float):
+            more = self.engine.response_headers(self.visit)
             if more:
                 headers = [*headers, *more]
         if exc_info is None:
-            return self._start_response(status, headers)
+            return start_response(status, headers)
         try:
-            return self._start_response(status, headers, exc_info)
+            return start_response(status, headers, exc_info)
         finally:
             exc_info = None  # this frame is in its traceback
 
     def finish(self) -> None:
         """The request is over; the first time counts."""
-        environ, self._environ = self._environ, {}
-        self._engine.finish(
-            self._visit,
-            method=environ.get("REQUEST_METHOD", "GET"),
-            path=self._path,
-            route=environ.get("memscope.route"),
-            status=None if self.failed else _code(self._status),
-            view=environ.get("memscope.view"),
-            source=environ,
+        environ = self.environ
+        if environ is None:
+            return
+        self.environ = None
+        self.engine.finish(
+            self.visit,
+            environ.get("REQUEST_METHOD", "GET"),
+            self.path,
+            environ.get("memscope.route"),
+            None if self.failed else _code(self.status),
+            environ.get("memscope.view"),
+            environ,
         )
-
-    chunks: list[bytes] | tuple[bytes, ...]
 
     def __len__(self) -> int:
         return len(self.chunks)
@@ -157,7 +175,7 @@ class _Response:
 
     def close(self) -> None:
         # The server may hold us, and this is its method.
-        self._start_response = None
+        self.start_response = None
         self.chunks = ()
         self.finish()
 
@@ -197,6 +215,11 @@ class _Body:
         finally:
             del result
             response.finish()
+
+    def __del__(self) -> None:
+        # Of a server that never closes what it was given.
+        if self._response is not None:
+            self._response.engine.drop(self._response.visit)
 
 
 class _SizedBody(_Body):

@@ -32,14 +32,14 @@ __all__ = ["MemscopeMiddleware", "visit_of"]
 log = logging.getLogger("memscope.web")
 
 VISIT = "_memscope_visit"
-"""Attribute of a request that is measured, for the toolbar's panel."""
+"""Attribute of a request that is more than counted, for the toolbar's panel."""
 
 
 def visit_of(request: HttpRequest) -> Visit | None:
     """The visit of a request that is measured and in flight; else None."""
     ref: weakref.ref[Visit] | None = vars(request).get(VISIT)
     visit = ref() if ref is not None else None
-    return visit if visit is not None and not visit.is_over else None
+    return visit if visit is not None and visit.sampled and not visit.is_over else None
 
 
 class MemscopeMiddleware:
@@ -69,62 +69,69 @@ class MemscopeMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self._is_async:
             return self.__acall__(request)
-        if self._is_ours(request):
-            response = respond(request)
-            if response is not None:
-                return response
-        visit = self._begin(request)
+        engine, get_response = self.engine, self.get_response
+        if self._has_trigger:
+            visit = self._begin(request)
+        else:
+            visit = engine.begin(request.path_info, "", request)
         if visit is None:
-            return self.get_response(request)
+            response = respond(request) if self._is_ours(request) else None
+            return get_response(request) if response is None else response
+        if not isinstance(visit, float):
+            setattr(request, VISIT, weakref.ref(visit))
         try:
-            response = self.get_response(request)
+            response = get_response(request)
         except BaseException:
-            _finish(self.engine, visit, request, None)
+            _finish(engine, visit, request, None)
             raise
-        self._follow(visit, request, response)
+        if isinstance(visit, float) and not response.streaming:
+            # Its body is there; that it is being sent is nothing to wait for.
+            _finish(engine, visit, request, response.status_code)
+        else:
+            self._follow(visit, request, response)
         return response
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        if self._is_ours(request):
-            # Not on the event loop: a page may take long.
-            response = await sync_to_async(respond, thread_sensitive=False)(request)
-            if response is not None:
-                return response
-        visit = self._begin(request)
+        if self._has_trigger:
+            visit = self._begin(request)
+        else:
+            visit = self.engine.begin(request.path_info, "", request)
+        if visit is None:
+            response = None
+            if self._is_ours(request):
+                # Not on the event loop: a page may take long.
+                response = await sync_to_async(respond, thread_sensitive=False)(request)
+            return await self.get_response(request) if response is None else response
+        if not isinstance(visit, float):
+            setattr(request, VISIT, weakref.ref(visit))
         try:
             response = await self.get_response(request)
         except BaseException:  # CancelledError too: the client is gone
-            if visit is not None:
-                _finish(self.engine, visit, request, None)
+            _finish(self.engine, visit, request, None)
             raise
-        if visit is not None:
+        if isinstance(visit, float) and not response.streaming:
+            _finish(self.engine, visit, request, response.status_code)
+        else:
             self._follow(visit, request, response)
         return response
 
     def _is_ours(self, request: HttpRequest) -> bool:
         return self.engine.serves(request.path_info) and is_mounted(request.path_info)
 
-    def _begin(self, request: HttpRequest) -> Visit | None:
-        if not self._has_trigger:
-            visit = self.engine.begin(request.path_info, "", request)
-        else:
-            call = partial(service.call_of, request)
-            query = request.META.get("QUERY_STRING", "")
-            visit = self.engine.begin(request.path_info, query, request, call)
-        if visit is not None and visit.sampled:
-            setattr(request, VISIT, weakref.ref(visit))
-        return visit
+    def _begin(self, request: HttpRequest) -> Visit | float | None:
+        """If the request itself may ask to be measured."""
+        call = partial(service.call_of, request)
+        query = request.META.get("QUERY_STRING", "")
+        return self.engine.begin(request.path_info, query, request, call)
 
-    def _follow(self, visit: Visit, request: HttpRequest, response: HttpResponseBase) -> None:
+    def _follow(
+        self, visit: Visit | float, request: HttpRequest, response: HttpResponseBase
+    ) -> None:
         engine = self.engine
-        if visit.sampled:
+        if not isinstance(visit, float) and visit.sampled:
             for name, value in engine.response_headers(visit):
                 others = response.headers.get(name)
                 response.headers[name] = f"{others}, {value}" if others else value
-        elif not response.streaming:
-            # Its body is there; that it is being sent is nothing to wait for.
-            _finish(engine, visit, request, response.status_code)
-            return
         closers = getattr(response, "_resource_closers", None)
         if closers is None:
             _finish(engine, visit, request, response.status_code)
@@ -132,17 +139,13 @@ class MemscopeMiddleware:
             closers.append(_End(engine, visit, request, response.status_code))
 
 
-def _finish(engine: Engine, visit: Visit, request: HttpRequest, status: int | None) -> None:
-    route, view = service.route_and_view(request)
-    engine.finish(
-        visit,
-        method=request.method or "",
-        path=request.path_info,
-        route=route,
-        status=status,
-        view=view,
-        source=request,
-    )
+def _finish(engine: Engine, visit: Visit | float, request: HttpRequest, status: int | None) -> None:
+    match = request.resolver_match
+    if match is None:
+        route, view = "", None
+    else:
+        route, view = service.template_of(match.route), match.func
+    engine.finish(visit, request.method or "", request.path_info, route, status, view, request)
 
 
 class _End:
@@ -155,14 +158,22 @@ class _End:
 
     __slots__ = ("engine", "request", "status", "visit")
 
-    def __init__(self, engine: Engine, visit: Visit, request: HttpRequest, status: int) -> None:
+    def __init__(
+        self, engine: Engine, visit: Visit | float, request: HttpRequest, status: int
+    ) -> None:
         self.engine = engine
-        self.visit = visit
+        self.visit: Visit | float | None = visit
         self.request = request
         self.status = status
 
     def __call__(self) -> None:
-        _finish(self.engine, self.visit, self.request, self.status)
+        visit, self.visit = self.visit, None
+        if visit is not None:
+            _finish(self.engine, visit, self.request, self.status)
+
+    def __del__(self) -> None:
+        if self.visit is not None:
+            self.engine.drop(self.visit)
 
     def __reduce__(self) -> tuple[Callable[[], Callable[[], None]], tuple[()]]:
         return (_nothing_to_do, ())

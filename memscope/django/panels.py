@@ -74,7 +74,8 @@ class MemoryPanel(Panel):
         if engine is None:
             self.record_stats({"why": "memscope is not enabled"})
             return
-        name = service.route_and_view(request)[0] or NO_ROUTE
+        match = request.resolver_match
+        name = NO_ROUTE if match is None else service.template_of(match.route)
         method = request.method if request.method in METHODS else "OTHER"
         key = f"{method} {name}"
         stats: dict[str, Any] = {

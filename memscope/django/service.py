@@ -9,7 +9,7 @@ the other.
 from __future__ import annotations
 
 import threading
-from types import FunctionType
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from memscope.web.engine import Engine
     from memscope.web.http import Answer
 
-__all__ = ["answer", "call_of", "changed", "current", "engine", "is_visitor", "route_and_view"]
+__all__ = ["answer", "call_of", "changed", "current", "engine", "is_visitor", "template_of"]
 
 _lock = threading.Lock()
 _engine: Engine | None = None
@@ -74,19 +74,13 @@ def changed(*, setting: str, **_: Any) -> None:
 # -- Django's requests in the engine's terms
 
 
-def route_and_view(request: HttpRequest) -> tuple[str, Any]:
-    """The template of its URL, with a slash in front, and the function or class that answers it;
-    ("", None) if no URL matched."""
-    match = request.resolver_match
-    if match is None:
-        return "", None
-    route: str = match.route or ""
+@lru_cache(maxsize=10_000)
+def template_of(route: str | None) -> str:
+    """Of what a pattern matches, with a slash in front."""
+    route = route or ""
     if route[:1] == "^":
         route = route[1:].removesuffix("$")
-    view = match.func
-    if type(view) is FunctionType and "cls" in view.__dict__:
-        view = view.__dict__["cls"]  # of a view set of the REST framework
-    return (route if route[:1] == "/" else f"/{route}"), view
+    return route if route[:1] == "/" else f"/{route}"
 
 
 def call_of(request: HttpRequest, body: bytes = b"") -> Call:

@@ -3,7 +3,7 @@
     engine = Engine.of(options, debug=..., spelled=...)     None when it is not enabled
     visit = engine.begin(path, query, source)               None when the path is excluded
     ... the application answers ...
-    engine.finish(visit, method=..., route=..., status=..., view=...)
+    engine.finish(visit, method, path, route, status, view)
 
 An error of ours never reaches the application: it is logged once, and the engine is off.
 """
@@ -18,12 +18,13 @@ import sys
 import time
 import weakref
 from collections import deque
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from memscope import _memscope
 from memscope.report import size_text
 from memscope.web.investigation import Investigation
-from memscope.web.recorder import Record, Recorder, Triggered, Visit
+from memscope.web.recorder import Record, Recorder, Triggered
 from memscope.web.routes import NO_ROUTE, Routes, template
 from memscope.web.settings import Settings
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from memscope.web.dashboard import Dashboard
     from memscope.web.http import Answer, Call
     from memscope.web.kept import Kept
+    from memscope.web.recorder import Visit
     from memscope.web.routes import Route
     from memscope.web.shelf import Shelf
     from memscope.web.timeline import Timeline
@@ -85,6 +87,8 @@ class Engine:
         self._sampler = settings.sampler
         self._group_by = settings.group_by
         self._trigger = settings.trigger_param
+        self._only_counts = self._sampler is None and self._trigger is None
+        """Whether to measure a request depends on nothing but how many came before."""
         self.recent: deque[Record] = deque(maxlen=MOST_RECENT)
         """What was measured last."""
         self.seconds = 0.0
@@ -133,80 +137,115 @@ class Engine:
 
     def begin(
         self, path: str, query: str, source: Any, call: Callable[[], Call] | None = None
-    ) -> Visit | None:
+    ) -> Visit | float | None:
         """A request begins; None if it is none of our business.
+
+        A number if it only passes by: nothing of it is measured.  Who gets one calls finish() or
+        drop(), and one of them once; a Visit notes by itself when it is dropped.
 
         *source*: the framework's request, for the sampler.  *call*: makes what the access
         check asks for, for the trigger parameter.
         """
-        if self.is_off:
-            return None
         try:
             recorder = self.recorder
-            name = self._paths.get(path)
-            if name is None:
-                name = self._look_at(path)
-            if not name:
-                recorder.settle()
-                return None
-            if self._sampler is not None:
-                sampled = bool(self._sampler(source))
-            else:
-                sampled = recorder.begun % recorder.every == 0
-            if self._trigger is None or not self._triggered(query, call):
-                return recorder.begin(sampled)
-            return recorder.begin(True, Triggered)
+            if self._only_counts and self._paths.get(path):
+                return recorder.begin(not recorder.begun % recorder.every)
+            return self._begin(path, query, source, call)
         except Exception:
             self._broken("at the beginning of a request")
             return None
 
+    def _begin(
+        self, path: str, query: str, source: Any, call: Callable[[], Call] | None
+    ) -> Visit | float | None:
+        """A request begins of which more must be known than that its turn has come."""
+        if self.is_off:
+            return None
+        recorder = self.recorder
+        name = self._paths.get(path)
+        if name is None:
+            name = self._look_at(path)
+        if not name:
+            recorder.settle()
+            return None
+        if self._sampler is not None:
+            sampled = bool(self._sampler(source))
+        else:
+            sampled = recorder.next_is_sampled()
+        if self._trigger is None or not self._triggered(query, call):
+            return recorder.begin(sampled)
+        return recorder.begin(True, Triggered)
+
     def finish(
         self,
-        visit: Visit | None,
-        *,
+        visit: Visit | float,
         method: str,
         path: str,
         route: str | None,
         status: int | None,
         view: Any = None,
         source: Any = None,
+        answered: float = 0.0,
     ) -> None:
         """A request is over: its body is sent, its background work done.
 
         *route*: the framework's template; None: there was none, and the path is used;
         "": no route matched.  *status*: None if the application raised.  *view*: the function
-        or class that answered.  Does nothing if it was called before.
+        or class that answered.  *answered*: see Recorder.finish().  Does nothing if a Visit is
+        over.
         """
-        if visit is None or visit.is_over:
+        if not isinstance(visit, float) and visit.is_over:
             return
         try:
-            if self._group_by is not None:
-                name = str(self._group_by(source))
-            elif route is None:
-                name = NO_ROUTE if status == 404 else self._paths.get(path) or template(path)
-            else:
-                name = route or NO_ROUTE
+            if route is None or self._group_by is not None:
+                route = self._name_of(path, status, source)
             failed = status is None or status >= 500
-            keeps_snapshot = visit.keeps_snapshot  # no more when it is over
-            done = self.recorder.finish(visit, method, name, failed=failed, view=view)
+            if isinstance(visit, float):
+                now = perf_counter()
+                self.recorder.passed()
+                which = self.routes.seen(
+                    method, route or NO_ROUTE, (answered or now) - visit, failed, now
+                )
+                if which.endpoint is None:
+                    which.answered_by(view)
+                if self.investigation.state == "running":
+                    self._finished(which)
+                return
+            is_asked_for = visit.keeps_snapshot  # no more when it is over
+            done = self.recorder.finish(visit, method, route or NO_ROUTE, failed, view, answered)
             if done is None:
                 return
-            which, seconds, idle = done
-            investigating = self.investigation.state == "running"
-            if investigating:
-                self.investigation.count(which.name)
-            if visit.sampled or investigating:
-                began = time.perf_counter()
-                if visit.sampled:
-                    self._keep_snapshot(which.name, seconds, keeps_snapshot)
-                self.work(idle)
-                self.seconds += time.perf_counter() - began
+            if visit.sampled:
+                which, seconds = done
+                self._keep_snapshot(which.name, seconds, is_asked_for)
+            if visit.sampled or self.investigation.state == "running":
+                self._finished(done[0])
         except Exception:
             self._broken("at the end of a request")
 
-    def response_headers(self, visit: Visit | None) -> list[tuple[str, str]]:
+    def _name_of(self, path: str, status: int | None, source: Any) -> str:
+        """What stands for the template of a request whose framework tells none, or that the
+        program itself puts in a group."""
+        if self._group_by is not None:
+            return str(self._group_by(source))
+        return "" if status == 404 else self._paths.get(path) or template(path)
+
+    def _finished(self, route: Route) -> None:
+        """What is due after a request that was measured, or comes while leaks are looked for."""
+        began = perf_counter()
+        if self.investigation.state == "running":
+            self.investigation.count(route.name)
+        self.work(not self.recorder.in_flight)
+        self.seconds += perf_counter() - began
+
+    def drop(self, visit: Visit | float) -> None:
+        """A request is gone, and nobody knows how it ended.  May be called in a collection."""
+        if isinstance(visit, float):
+            self.recorder.passed()
+
+    def response_headers(self, visit: Visit) -> list[tuple[str, str]]:
         """What to add to a response that begins now."""
-        if visit is None or not self.settings.header or not visit.sampled:
+        if not self.settings.header or not visit.sampled:
             return []
         try:
             retained = self.recorder.retained_so_far(visit)
@@ -239,13 +278,13 @@ class Engine:
     def answer(self, call: Call) -> Answer:
         """Answer a request to one of our pages; only where serves() is true."""
         assert self.dashboard is not None
-        began = time.perf_counter()
+        began = perf_counter()
         self.recorder.disturb()
         try:
             return self.dashboard.answer(call)
         finally:
             self.recorder.calm()
-            self.seconds += time.perf_counter() - began
+            self.seconds += perf_counter() - began
 
     # -- what is done between requests
 
@@ -309,7 +348,7 @@ class Engine:
         if not gc.isenabled():
             route.is_confirmed = True  # garbage that nobody collects is retained
             return
-        began = time.perf_counter()
+        began = perf_counter()
         if began < self._collects_from:
             return
         if not gc.get_freeze_count():
@@ -323,7 +362,7 @@ class Engine:
         before = _memscope.get_traced_memory()[0]
         gc.collect()
         freed = before - _memscope.get_traced_memory()[0]
-        self._collects_from = began + COLLECTIONS_APART * (time.perf_counter() - began)
+        self._collects_from = began + COLLECTIONS_APART * (perf_counter() - began)
         for one in self.routes:
             if not one.is_confirmed and one.suspicion().verdict == "growing":
                 if 2 * freed >= sum(one.retained):
@@ -380,6 +419,7 @@ class Engine:
 
     def _broken(self, when: str) -> None:
         self.is_off = True
+        self._only_counts = False
         log.exception("memscope failed %s and is off until the process restarts", when)
 
 

@@ -82,7 +82,8 @@ def endpoint_of(view: Any) -> Endpoint | None:
         elif kind is types.MethodType:
             view = view.__func__
         elif kind is types.FunctionType:
-            inner = vars(view).get("view_class") or vars(view).get("__wrapped__")
+            known = vars(view)  # "cls": of a view set of the REST framework for Django
+            inner = known.get("view_class") or known.get("cls") or known.get("__wrapped__")
             if inner is None:
                 code = view.__code__
                 return Endpoint(code.co_filename, code.co_firstlineno, code.co_qualname, False)
@@ -164,6 +165,11 @@ class Route:
         self.is_confirmed = False
         """What it seems to retain has outlived a full collection."""
 
+    def answered_by(self, view: Any) -> None:
+        """The function or class that answered; None if that is not known."""
+        if self.endpoint is None and view is not None:
+            self.endpoint = endpoint_of(view)
+
     def trend(self) -> Trend:
         """What can be said of it; of growth, not before it is confirmed."""
         trend = self.suspicion()
@@ -188,6 +194,8 @@ class Routes:
         self._most = most
         self._records = records
         self._routes: dict[str, Route] = {}
+        self._known: dict[tuple[str, str], Route] = {}
+        """By method and template, of those whose name is both as they are."""
         self.dropped = 0
         """Requests of routes that are not told apart."""
 
@@ -200,12 +208,25 @@ class Routes:
     def get(self, name: str) -> Route | None:
         return self._routes.get(name)
 
-    def seen(self, method: str, name: str) -> Route:
+    def seen(
+        self,
+        method: str,
+        name: str,
+        seconds: float = 0.0,
+        failed: bool = False,
+        now: float = 0.0,
+    ) -> Route:
         """The route of a request, which is counted."""
-        route = self._routes.get(f"{method} {name}")
+        route = self._known.get((method, name))
         if route is None:
             route = self._other(method, name)
         route.requests += 1
+        route.last_seen = now
+        route.seconds += seconds
+        if seconds > route.longest:
+            route.longest = seconds
+        if failed:
+            route.errors += 1
         return route
 
     def _other(self, method: str, name: str) -> Route:
@@ -219,11 +240,15 @@ class Routes:
             key = OTHERS
             route = self._routes.get(key)
         if route is None:
-            route = self._routes[key] = Route(key, self._records)
+            # Another thread may be about to do the same.
+            route = self._routes.setdefault(key, Route(key, self._records))
+            if key == f"{method} {name}":
+                self._known[method, name] = route
         return route
 
     def clear(self) -> None:
         self._routes.clear()
+        self._known.clear()
         self.dropped = 0
 
     def covering(self, traceback: Iterable[Site]) -> tuple[Route, ...]:

@@ -76,6 +76,10 @@ class Got:
         return b"".join(message.get("body", b"") for message in self.sent[1:])
 
 
+PASSING = {"sampler": lambda request: False}
+"""Options with which no request is measured."""
+
+
 def ask(app: Any, path: str = "/", method: str = "GET", *chunks: bytes, **more: Any) -> Got:
     return asyncio.run(Got(*chunks).call(app, path, method, **more))
 
@@ -213,13 +217,16 @@ def test_what_the_server_raises_reaches_the_application() -> None:
 
 @pytest.mark.parametrize("error", [LookupError("as asked"), KeyboardInterrupt(), SystemExit(2)])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_an_exception_is_raised_untouched(error: BaseException, when: str) -> None:
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_an_exception_is_raised_untouched(
+    error: BaseException, when: str, options: dict[str, Any]
+) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if when == "after":
             await plain(scope, receive, send)
         raise error
 
-    middleware, engine = watch(app)
+    middleware, engine = watch(app, **options)
     with pytest.raises(type(error)) as caught:
         ask(middleware)
     assert caught.value is error
@@ -230,7 +237,8 @@ def test_an_exception_is_raised_untouched(error: BaseException, when: str) -> No
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_cancelled_request_is_over(backend: str) -> None:
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_a_cancelled_request_is_over(backend: str, options: dict[str, Any]) -> None:
     cleaned: list[bool] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -245,14 +253,15 @@ def test_a_cancelled_request_is_over(backend: str) -> None:
             await Got().call(middleware, "/slow")
         assert cancelled.cancelled_caught
 
-    middleware, engine = watch(app)
+    middleware, engine = watch(app, **options)
     anyio.run(main, backend=backend)
     assert cleaned == [True]
     assert [(route.name, route.errors) for route in engine.routes] == [("GET /slow", 0)]
     assert engine.recorder.in_flight == 0
 
 
-def test_a_request_that_is_thrown_away_is_not_in_flight() -> None:
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_a_request_that_is_thrown_away_is_not_in_flight(options: dict[str, Any]) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await Pause()
 
@@ -260,7 +269,7 @@ def test_a_request_that_is_thrown_away_is_not_in_flight() -> None:
         def __await__(self) -> Any:
             yield
 
-    middleware, engine = watch(app)
+    middleware, engine = watch(app, **options)
     waiting = middleware(scope_of(), Got().receive, Got().send)
     waiting.send(None)  # type: ignore[attr-defined]
     assert engine.recorder.in_flight == 1

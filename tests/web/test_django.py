@@ -25,6 +25,7 @@ import pytest
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.web.django_project.settings")
 
 import django
+from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured, MiddlewareNotUsed
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
@@ -72,6 +73,10 @@ def start() -> Iterator[Start]:
         views.KEPT.clear()
     if _memscope.is_tracing():
         _memscope.stop()
+
+
+PASSING = {"SAMPLER": lambda request: False}
+"""Options with which no request is measured."""
 
 
 @pytest.fixture
@@ -200,8 +205,11 @@ def test_a_stream_is_over_when_it_was_sent(start: Start, client: Client) -> None
     assert events == ["streamed", "over"]
 
 
-def test_a_stream_that_nobody_reads_is_over_when_it_is_closed(start: Start, client: Client) -> None:
-    engine = start()
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_a_stream_that_nobody_reads_is_over_when_it_is_closed(
+    start: Start, client: Client, options: dict[str, Any]
+) -> None:
+    engine = start(**options)
     response = client.get("/streamed/")
     assert engine.recorder.in_flight == 1
     response.close()
@@ -209,8 +217,9 @@ def test_a_stream_that_nobody_reads_is_over_when_it_is_closed(start: Start, clie
     assert routes(engine) == {"GET /streamed/": 1}
 
 
-def test_files_are_sent_as_files(start: Start, client: Client) -> None:
-    engine = start()
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_files_are_sent_as_files(start: Start, client: Client, options: dict[str, Any]) -> None:
+    engine = start(**options)
     response = client.get("/file/")
     assert b"".join(response) == b"x" * 5000  # type: ignore[call-overload]
     assert response.headers["Content-Length"] == "5000"
@@ -218,8 +227,9 @@ def test_files_are_sent_as_files(start: Start, client: Client) -> None:
     assert engine.recorder.in_flight == 0
 
 
-def test_a_view_that_raises(start: Start, client: Client) -> None:
-    engine = start()
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_a_view_that_raises(start: Start, client: Client, options: dict[str, Any]) -> None:
+    engine = start(**options)
     assert client.get("/fails/").status_code == 500
     assert client.get("/afails/").status_code == 500
     assert {route.name: route.errors for route in engine.routes} == {
@@ -228,8 +238,9 @@ def test_a_view_that_raises(start: Start, client: Client) -> None:
     }
 
 
-def test_what_a_handler_raises_passes(start: Start) -> None:
-    engine = start()
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_what_a_handler_raises_passes(start: Start, options: dict[str, Any]) -> None:
+    engine = start(**options)
 
     def fails(request: HttpRequest) -> HttpResponse:
         raise KeyboardInterrupt
@@ -240,22 +251,30 @@ def test_what_a_handler_raises_passes(start: Start) -> None:
     assert [route.errors for route in engine.routes] == [1]
 
 
-def test_a_response_that_is_dropped_does_not_hang(start: Start, client: Client) -> None:
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_a_response_that_is_dropped_does_not_hang(
+    start: Start, client: Client, options: dict[str, Any]
+) -> None:
     """A middleware before ours makes another response of it and closes only that."""
     conditional = "django.middleware.http.ConditionalGetMiddleware"
-    engine = start(conditional, OURS)
+    engine = start(conditional, OURS, **options)
     etag = client.get("/plain/").headers["ETag"]
     assert client.get("/plain/", headers={"If-None-Match": etag}).status_code == 304
     client.get("/wrapped/")
     assert engine.recorder.in_flight == 0
 
 
-def test_a_response_can_be_cached_with_what_it_closes(start: Start, client: Client) -> None:
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_a_response_can_be_cached_with_what_it_closes(
+    start: Start, client: Client, options: dict[str, Any]
+) -> None:
     start(
         "django.middleware.cache.UpdateCacheMiddleware",
         OURS,
         "django.middleware.cache.FetchFromCacheMiddleware",
+        **options,
     )
+    caches["default"].clear()
     bodies = {client.get("/computed/").content for _ in range(3)}
     assert bodies == {b"x" * 500}
     assert views.EVENTS == ["computed"]
@@ -272,8 +291,11 @@ def test_a_pickled_response_ends_nothing(start: Start) -> None:
     response.close()
 
 
-def test_compressed_by_a_middleware_before_ours(start: Start, client: Client) -> None:
-    engine = start("django.middleware.gzip.GZipMiddleware", OURS)
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_compressed_by_a_middleware_before_ours(
+    start: Start, client: Client, options: dict[str, Any]
+) -> None:
+    engine = start("django.middleware.gzip.GZipMiddleware", OURS, **options)
     response = client.get("/streamed/", headers={"Accept-Encoding": "gzip"})
     import gzip
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import sys
+import threading
 from typing import Any
 
 import pytest
@@ -23,12 +25,13 @@ def engine_of(**options: Any) -> Engine:
     return engine
 
 
-def request(engine: Engine, path: str = "/", size: int = 0, **about: Any) -> Visit | None:
+def request(engine: Engine, path: str = "/", size: int = 0, **about: Any) -> Visit | float | None:
     visit = engine.begin(path, "", about.get("source"))
     if size:
         KEPT.append(bytearray(size))
     known = {"method": "GET", "path": path, "route": None, "status": 200, **about}
-    engine.finish(visit, **known)
+    if visit is not None:
+        engine.finish(visit, **known)
     return visit
 
 
@@ -98,6 +101,67 @@ def test_our_own_failure_is_logged_once_and_ends_us(
         "memscope failed at the beginning of a request and is off until the process restarts"
     ]
     assert engine.is_off
+
+
+def test_requests_that_are_not_measured_are_counted() -> None:
+    engine = engine_of(every=1000, exclude_paths=["^/none"])
+    request(engine)  # the first is measured
+    engine.recorder.settle()
+    passing = engine.begin("/", "", None)
+    assert isinstance(passing, float)
+    assert engine.recorder.in_flight == 1
+    engine.finish(passing, "GET", "/", "/named", 500, view=engine_of)
+    assert request(engine, "/none") is None
+    route = engine.routes.get("GET /named")
+    assert route is not None
+    assert (route.requests, route.errors, route.measured) == (1, 1, 0)
+    assert 0 < route.seconds == route.longest < 10
+    assert route.endpoint is not None
+    assert route.endpoint.qualname == "engine_of"
+    dropped = engine.begin("/", "", None)
+    assert dropped is not None
+    engine.drop(dropped)
+    assert engine.recorder.in_flight == 0
+
+
+def test_a_request_is_not_measured_while_another_passes_by() -> None:
+    turns = iter([False, True, False, True])
+    engine = engine_of(sampler=lambda source: next(turns), warmup=0)
+    passing = engine.begin("/", "", None)
+    assert isinstance(passing, float)
+    request(engine, route="/beside", size=100_000)
+    engine.finish(passing, "GET", "/", "/", 200)
+    request(engine, route="/", size=100_000)
+    request(engine, route="/alone", size=100_000)
+    engine.recorder.settle()
+    beside, alone = engine.routes.get("GET /beside"), engine.routes.get("GET /alone")
+    assert beside is not None
+    assert alone is not None
+    assert (beside.measured, beside.shared, beside.bytes) == (0, 1, 0)
+    assert (alone.measured, alone.shared) == (1, 0)
+    assert 100_000 < alone.bytes < 105_000
+
+
+def test_every_request_of_many_threads_is_counted() -> None:
+    engine = engine_of(every=7)
+    switching = sys.getswitchinterval()
+
+    def ask(number: int) -> None:
+        for _ in range(500):
+            request(engine, route=f"/{number % 3}")
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(switching)
+    assert not engine.is_off
+    assert (engine.recorder.in_flight, engine.recorder.begun) == (0, 4000)
+    assert sum(route.requests for route in engine.routes) == 4000
 
 
 def test_log_threshold(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from memscope import _memscope
-from memscope.web.recorder import Record, Recorder
+from memscope.web.recorder import Record, Recorder, Visit
 from memscope.web.routes import Route, Routes
 
 KEPT: list[Any] = []
@@ -40,7 +40,20 @@ def cycle() -> None:
 def visit(recorder: Recorder, name: str, work: Callable[[], None], sampled: bool = True) -> None:
     one = recorder.begin(sampled)
     work()
-    recorder.finish(one, "GET", name, failed=False)
+    over(recorder, one, name)
+
+
+def begun(recorder: Recorder) -> Visit:
+    one = recorder.begin(True)
+    assert isinstance(one, Visit)
+    return one
+
+
+def over(recorder: Recorder, one: Visit | float, name: str = "/") -> None:
+    if isinstance(one, float):
+        recorder.passed()
+    else:
+        recorder.finish(one, "GET", name)
 
 
 def made(**options: Any) -> tuple[Recorder, list[Record]]:
@@ -73,9 +86,9 @@ def test_what_the_server_lets_go_of_after_the_request_is_not_retained() -> None:
     recorder, _ = made()
     held = []
     for _ in range(10):
-        one = recorder.begin(True)
+        one = begun(recorder)
         held.append(bytearray(SIZE))
-        recorder.finish(one, "GET", "/", failed=False)
+        recorder.finish(one, "GET", "/")
         held.clear()
     recorder.settle()
     assert abs(route_of(recorder, "/").bytes) < SLACK
@@ -98,11 +111,11 @@ def test_what_grows_while_nothing_is_in_flight_for_long_is_no_requests(
 def test_requests_of_one_route_at_once_share_evenly() -> None:
     recorder, records = made()
     for _ in range(5):
-        first, second = recorder.begin(True), recorder.begin(True)
+        first, second = begun(recorder), begun(recorder)
         keep()
-        recorder.finish(first, "GET", "/", failed=False)
+        recorder.finish(first, "GET", "/")
         keep()
-        recorder.finish(second, "GET", "/", failed=False)
+        recorder.finish(second, "GET", "/")
     recorder.settle()
     route = route_of(recorder, "/")
     assert (route.measured, route.shared) == (10, 0)
@@ -115,10 +128,10 @@ def test_requests_of_one_route_at_once_share_evenly() -> None:
 def test_requests_of_several_routes_at_once_cannot_be_told_apart() -> None:
     recorder, records = made()
     for _ in range(5):
-        first, second = recorder.begin(True), recorder.begin(True)
+        first, second = begun(recorder), begun(recorder)
         keep()
-        recorder.finish(first, "GET", "/a", failed=False)
-        recorder.finish(second, "GET", "/b", failed=False)
+        recorder.finish(first, "GET", "/a")
+        recorder.finish(second, "GET", "/b")
     recorder.settle()
     for name in ("/a", "/b"):
         route = route_of(recorder, name)
@@ -133,12 +146,40 @@ def test_a_request_that_is_not_measured_is_counted_and_spoils_the_span() -> None
     recorder, records = made()
     visit(recorder, "/", keep, sampled=False)
     plain = recorder.begin(False)
+    assert isinstance(plain, float)
+    assert recorder.in_flight == 1
     visit(recorder, "/", keep, sampled=True)
-    recorder.finish(plain, "GET", "/", failed=False)
+    recorder.passed()
     recorder.settle()
+    assert (recorder.begun, recorder.in_flight) == (3, 0)
     route = route_of(recorder, "/")
-    assert (route.requests, route.measured, route.shared) == (3, 0, 1)
+    assert (route.requests, route.measured, route.shared) == (1, 0, 1)
     assert records == []
+
+
+@pytest.mark.usefixtures("traced")
+def test_a_request_that_is_not_measured_and_begins_in_a_span_spoils_it_too() -> None:
+    recorder, records = made()
+    one = begun(recorder)
+    plain = recorder.begin(False)
+    assert not isinstance(plain, float)
+    over(recorder, plain, "/plain")
+    over(recorder, one)
+    recorder.settle()
+    assert (recorder.begun, recorder.in_flight) == (2, 0)
+    assert (route_of(recorder, "/").shared, route_of(recorder, "/plain").shared) == (1, 1)
+    assert [record.retained for record in records] == [None]
+
+
+def test_one_that_passed_by_since_before_a_fork_is_not_counted_twice() -> None:
+    recorder, _ = made()
+    recorder.begin(False)
+    recorder.forked()
+    assert recorder.in_flight == 0
+    recorder.passed()
+    assert recorder.in_flight == 0
+    recorder.begin(False)
+    assert recorder.in_flight == 1
 
 
 def test_every() -> None:
@@ -161,9 +202,9 @@ def test_without_tracing_requests_are_counted_only() -> None:
 @pytest.mark.usefixtures("traced")
 def test_tracing_that_stops_in_the_middle() -> None:
     recorder, records = made()
-    one = recorder.begin(True)
+    one = begun(recorder)
     _memscope.stop()
-    recorder.finish(one, "GET", "/", failed=False)
+    recorder.finish(one, "GET", "/")
     visit(recorder, "/", keep)
     assert (route_of(recorder, "/").requests, records) == (2, [])
 
@@ -171,7 +212,7 @@ def test_tracing_that_stops_in_the_middle() -> None:
 @pytest.mark.usefixtures("traced")
 def test_the_end_is_told_once() -> None:
     recorder, _ = made()
-    one = recorder.begin(True)
+    one = begun(recorder)
     assert recorder.finish(one, "GET", "/", failed=True) is not None
     assert recorder.finish(one, "GET", "/", failed=True) is None
     assert (route_of(recorder, "/").requests, route_of(recorder, "/").errors) == (1, 1)
@@ -181,7 +222,7 @@ def test_the_end_is_told_once() -> None:
 @pytest.mark.usefixtures("traced")
 def test_a_request_that_is_dropped_is_over() -> None:
     recorder, _ = made()
-    dropped = recorder.begin(True)
+    dropped = begun(recorder)
     assert recorder.in_flight == 1
     del dropped
     gc.collect()
@@ -195,10 +236,10 @@ def test_a_request_that_is_dropped_is_over() -> None:
 @pytest.mark.usefixtures("traced")
 def test_what_was_in_flight_at_a_fork_is_not_in_flight_in_the_child() -> None:
     recorder, _ = made()
-    of_parent = recorder.begin(True)
+    of_parent = begun(recorder)
     recorder.forked()
     visit(recorder, "/", keep)
-    recorder.finish(of_parent, "GET", "/", failed=False)
+    recorder.finish(of_parent, "GET", "/")
     visit(recorder, "/", keep)
     recorder.settle()
     assert (recorder.in_flight, route_of(recorder, "/").measured) == (0, 2)
@@ -229,10 +270,10 @@ def test_threads() -> None:
 def test_reset_forgets_the_routes_and_what_is_in_flight_is_not_measured() -> None:
     recorder, records = made()
     visit(recorder, "/old", keep)
-    one = recorder.begin(True)
+    one = begun(recorder)
     recorder.reset()
     keep()
-    recorder.finish(one, "GET", "/new", failed=False)
+    recorder.finish(one, "GET", "/new")
     recorder.settle()
     assert [route.name for route in recorder.routes] == ["GET /new"]
     assert route_of(recorder, "/new").measured == 0
@@ -242,13 +283,13 @@ def test_reset_forgets_the_routes_and_what_is_in_flight_is_not_measured() -> Non
 @pytest.mark.usefixtures("traced")
 def test_retained_so_far() -> None:
     recorder, _ = made()
-    one = recorder.begin(True)
+    one = begun(recorder)
     keep()
     assert recorder.retained_so_far(one) == pytest.approx(SIZE, abs=SLACK)
-    other = recorder.begin(True)
+    other = begun(recorder)
     assert recorder.retained_so_far(one) is None
     for each in (one, other):
-        recorder.finish(each, "GET", "/", failed=False)
+        recorder.finish(each, "GET", "/")
 
 
 class Ring:
@@ -268,9 +309,9 @@ def test_a_request_in_a_cycle_is_not_retained(traced: None, is_prepared: bool) -
         if is_prepared:
             recorder.prepare()
         early = Ring() if is_prepared else None
-        one = recorder.begin(True)
+        one = begun(recorder)
         request = Ring()
-        recorder.finish(one, "GET", "/", failed=False)
+        recorder.finish(one, "GET", "/")
         del request, early
     recorder.settle()
     [route] = routes
@@ -284,7 +325,7 @@ def test_garbage_of_requests_that_are_not_measured_is_nobodys(traced: None) -> N
         recorder.prepare()
         one = recorder.begin(recorder.next_is_sampled())
         request = Ring()
-        recorder.finish(one, "GET", "/", failed=False)
+        over(recorder, one)
         del request
     recorder.settle()
     [route] = routes
@@ -296,9 +337,9 @@ def test_garbage_of_requests_that_are_not_measured_is_nobodys(traced: None) -> N
 def test_a_request_that_ends_in_a_collection_within_the_recorder() -> None:
     """The collector closes a response that was dropped, while this thread holds the lock."""
     recorder, _ = made()
-    dropped = recorder.begin(True)
+    dropped = begun(recorder)
     with recorder._lock:
-        assert recorder.finish(dropped, "GET", "/dropped", failed=False) is None
+        assert recorder.finish(dropped, "GET", "/dropped") is None
     for _ in range(5):
         visit(recorder, "/", keep)
     recorder.settle()
@@ -313,10 +354,10 @@ def test_what_one_request_leaves_to_be_freed_in_the_next_adds_up() -> None:
     of_threads: list[Any] = []
     for number in range(20):
         of_threads.append(bytearray(SIZE))  # before it begins
-        one = recorder.begin(True)
+        one = begun(recorder)
         if len(of_threads) > 1:
             del of_threads[0]  # the thread of the one before
-        recorder.finish(one, "GET", f"/{number % 2}", failed=False)
+        recorder.finish(one, "GET", f"/{number % 2}")
     recorder.settle()
     total = sum(route_of(recorder, f"/{number}").bytes for number in range(2))
     assert abs(total) < 2 * SIZE

@@ -58,6 +58,10 @@ def environ_of(path: str = "/", method: str = "GET", **more: Any) -> dict[str, A
     return environ
 
 
+PASSING = {"sampler": lambda request: False}
+"""Options with which no request is measured."""
+
+
 def ask(app: Any, path: str = "/", method: str = "GET", **more: Any) -> Got:
     """Serve one request as a server does."""
     got = Got()
@@ -164,9 +168,10 @@ def test_a_length_is_kept_and_none_is_made() -> None:
     body.close()  # type: ignore[attr-defined]
 
 
-def test_what_the_application_returned_is_closed_once() -> None:
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_what_the_application_returned_is_closed_once(options: dict[str, Any]) -> None:
     chunks = Chunks(b"a", b"b")
-    middleware, engine = watch(returning(chunks))
+    middleware, engine = watch(returning(chunks), **options)
     got = ask(middleware)
     assert (got.body, chunks.closed) == (b"ab", 1)
     got.result.close()
@@ -174,7 +179,8 @@ def test_what_the_application_returned_is_closed_once() -> None:
     assert requests(engine) == {"GET /": 1}
 
 
-def test_an_early_disconnect_closes() -> None:
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_an_early_disconnect_closes(options: dict[str, Any]) -> None:
     events: list[str] = []
 
     def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
@@ -188,7 +194,7 @@ def test_an_early_disconnect_closes() -> None:
         finally:
             events.append("done")
 
-    middleware, engine = watch(app)
+    middleware, engine = watch(app, **options)
     got = Got()
     body = middleware(environ_of(), got.start_response)
     iterator = iter(body)
@@ -199,7 +205,8 @@ def test_an_early_disconnect_closes() -> None:
     assert [(route.requests, route.errors) for route in engine.routes] == [(1, 0)]
 
 
-def test_dropping_the_iterator_does_not_close_what_it_came_from() -> None:
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_dropping_the_iterator_does_not_close_what_it_came_from(options: dict[str, Any]) -> None:
     class Iterating(Chunks):
         def __iter__(self) -> Iterator[bytes]:
             return self
@@ -208,7 +215,7 @@ def test_dropping_the_iterator_does_not_close_what_it_came_from() -> None:
             return b"a"
 
     chunks = Iterating()
-    middleware, _ = watch(returning(chunks))
+    middleware, _ = watch(returning(chunks), **options)
     body = middleware(environ_of(), Got().start_response)
     iterator = iter(body)
     next(iterator)
@@ -297,11 +304,12 @@ class Hidden:
 
 
 @pytest.mark.parametrize("error", [Oops("as asked"), KeyboardInterrupt(), SystemExit(3)])
-def test_an_exception_is_raised_untouched(error: BaseException) -> None:
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_an_exception_is_raised_untouched(error: BaseException, options: dict[str, Any]) -> None:
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         raise error
 
-    middleware, engine = watch(app)
+    middleware, engine = watch(app, **options)
     with pytest.raises(type(error)) as caught:
         middleware(environ_of("/broken"), Got().start_response)
     assert caught.value is error
@@ -311,26 +319,28 @@ def test_an_exception_is_raised_untouched(error: BaseException) -> None:
     assert engine.recorder.in_flight == 0
 
 
-def test_an_exception_while_streaming_is_an_error_of_the_route() -> None:
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_an_exception_while_streaming_is_an_error_of_the_route(options: dict[str, Any]) -> None:
     def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", HEADERS)
         yield b"a"
         raise Oops("late")
 
-    middleware, engine = watch(app)
+    middleware, engine = watch(app, **options)
     with pytest.raises(Oops, match="late"):
         ask(middleware)
     assert [(route.requests, route.errors) for route in engine.routes] == [(1, 1)]
 
 
-def test_an_exception_of_close_is_raised_and_the_request_over() -> None:
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_an_exception_of_close_is_raised_and_the_request_over(options: dict[str, Any]) -> None:
     class Closing(Chunks):
         def close(self) -> None:
             super().close()
             raise Oops("in close")
 
     chunks = Closing(b"a")
-    middleware, engine = watch(returning(chunks))
+    middleware, engine = watch(returning(chunks), **options)
     body = middleware(environ_of(), Got().start_response)
     with pytest.raises(Oops, match="in close"):
         body.close()  # type: ignore[attr-defined]
@@ -339,7 +349,8 @@ def test_an_exception_of_close_is_raised_and_the_request_over() -> None:
     assert [(route.requests, route.errors) for route in engine.routes] == [(1, 1)]
 
 
-def test_a_file_of_the_server_is_handed_on_untouched() -> None:
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_a_file_of_the_server_is_handed_on_untouched(options: dict[str, Any]) -> None:
     given: list[Any] = []
 
     def app(environ: dict[str, Any], start_response: Any) -> Any:
@@ -347,7 +358,7 @@ def test_a_file_of_the_server_is_handed_on_untouched() -> None:
         given.append(environ["wsgi.file_wrapper"](io.BytesIO(b"file")))
         return given[-1]
 
-    middleware, engine = watch(app)
+    middleware, engine = watch(app, **options)
     environ = environ_of("/file")
     environ["wsgi.file_wrapper"] = FileWrapper
     result = middleware(environ, Got().start_response)
@@ -430,12 +441,13 @@ def test_a_path_is_utf_8() -> None:
 
 
 @pytest.mark.parametrize("status", ["", "abc", "20", None, b"200 OK", 200])
-def test_what_is_no_status_is_passed_on(status: Any) -> None:
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_what_is_no_status_is_passed_on(status: Any, options: dict[str, Any]) -> None:
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         start_response(status, HEADERS)
         return [b"x"]
 
-    middleware, engine = watch(app)
+    middleware, engine = watch(app, **options)
     assert ask(middleware).starts == [(status, HEADERS)]
     assert not engine.is_off
     assert engine.recorder.in_flight == 0
@@ -553,12 +565,13 @@ def test_the_request_lasts_until_the_body_is_closed() -> None:
 
 
 @pytest.mark.parametrize("kind", ["list", "generator"])
-def test_a_server_that_never_closes(kind: str) -> None:
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_a_server_that_never_closes(kind: str, options: dict[str, Any]) -> None:
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", HEADERS)
         return [b"x"] if kind == "list" else (chunk for chunk in [b"x"])
 
-    middleware, engine = watch(app)
+    middleware, engine = watch(app, **options)
     for _ in range(3):
         body = middleware(environ_of(), Got().start_response)
         assert list(body) == [b"x"]
