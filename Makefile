@@ -26,7 +26,7 @@ demo:  ## a real Flask application that leaks, under load; memscope names the li
 test:  ## build, then run the tests (PYTEST_ARGS="-k name" runs some)
 	$(call env,test)
 	$(IN_VENV)python tests/ext/build.py
-	$(IN_VENV)python -m pytest $(PYTEST_ARGS)
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" tools/tests.sh $(VENV)/bin/python $(PYTEST_ARGS)
 
 build:  ## compile the C core in place (MEMSCOPE_DEBUG=1 with asserts)
 	$(call env,build)

@@ -3,7 +3,8 @@
 python -m benchmarks.bench_web [--quick]
 
 The application does next to nothing, and the "server" is a few lines in the same process, so
-that what is measured is the middleware.  Each round times the bare application and the wrapped
+that what is measured is the middleware.  Those of Flask and Django are real, with one view: caches
+are as cold as a framework leaves them.  Each round times the bare application and the wrapped
 one in turn, in one process and with tracing in the same state; a figure is the difference, in
 microseconds of CPU time.  What tracing itself costs the application depends on what it
 allocates; see bench_trace.
@@ -11,6 +12,7 @@ allocates; see bench_trace.
 
 import argparse
 import importlib
+import io
 import sys
 import time
 from collections.abc import Callable
@@ -55,7 +57,8 @@ def wsgi_once(app: Any, path: str) -> Once:
         pass
 
     base = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": "", "SCRIPT_NAME": ""}
-    base |= {"wsgi.multiprocess": "", "wsgi.url_scheme": "http", "HTTP_HOST": "localhost"}
+    base |= {"wsgi.url_scheme": "http", "HTTP_HOST": "localhost", "SERVER_NAME": "localhost"}
+    base |= {"SERVER_PORT": "80", "wsgi.input": io.BytesIO(), "wsgi.errors": sys.stderr}
 
     def once() -> None:
         result = app(base.copy(), start_response)
@@ -125,56 +128,45 @@ def asgi_application(told: bool) -> Any:
 
 
 def flask_pair(options: dict[str, Any], path: str) -> list[Once]:
-    """What stands for Flask's part, bare and wrapped by the extension."""
+    """A Flask application, bare and wrapped by the extension."""
     import flask
 
     from memscope.flask import Memscope
 
-    class Request:
-        url_rule = type("Rule", (), {"rule": "/orders/<int:order>", "endpoint": "order"})
-
-    asked = Request()
-
-    def wsgi_app(environ: Any, start_response: Any) -> list[bytes]:
-        environ["werkzeug.request"] = asked
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return [b"hello"]
-
     app = flask.Flask("orders")
-    app.view_functions["order"] = flask_pair
+    app.add_url_rule("/orders/<name>", view_func=lambda name: "hello", endpoint="order")
     app.config.update({f"MEMSCOPE_{name.upper()}": value for name, value in options.items()})
-    app.wsgi_app = wsgi_app  # type: ignore[method-assign, assignment]
+    bare = app.wsgi_app
     Memscope(app)
-    return [wsgi_once(wsgi_app, path), wsgi_once(app.wsgi_app, path)]
+    return [wsgi_once(bare, path), wsgi_once(app.wsgi_app, path)]
 
 
 def django_pair(options: dict[str, Any], path: str) -> list[Once]:
-    """What stands for Django's part, bare and wrapped by the middleware."""
-    from django.conf import settings
-
-    upper = {name.upper(): value for name, value in options.items()}
-    settings.configure(INSTALLED_APPS=["memscope.django"], MEMSCOPE=upper)
+    """A Django project, with a middleware that does nothing and with ours in its place."""
     import django
+    from django.conf import settings
+    from django.core.handlers.wsgi import WSGIHandler
+    from django.http import HttpResponse
+    from django.test import override_settings
+    from django.urls import path as route
 
+    settings.configure(
+        ALLOWED_HOSTS=["*"],
+        INSTALLED_APPS=["memscope.django"],
+        ROOT_URLCONF=(route("orders/<name>", lambda request, name: HttpResponse("hello")),),
+        MEMSCOPE={name.upper(): value for name, value in options.items()},
+    )
     django.setup()
-    from django.http import HttpRequest, HttpResponse
+    handlers = []
+    for middleware in (f"{__name__}.does_nothing", "memscope.django.MemscopeMiddleware"):
+        with override_settings(MIDDLEWARE=[middleware]):
+            handlers.append(WSGIHandler())
+    return [wsgi_once(handler, path) for handler in handlers]
 
-    from memscope.django import MemscopeMiddleware
 
-    request = HttpRequest()
-    request.method, request.path_info = "GET", path
-    request.resolver_match = type("Match", (), {"route": "orders/<int:order>", "func": django_pair})
-
-    def get_response(request: Any) -> Any:
-        return HttpResponse("hello")
-
-    def once_of(ask: Any) -> Once:
-        def once() -> None:
-            ask(request).close()
-
-        return once
-
-    return [once_of(get_response), once_of(MemscopeMiddleware(get_response))]
+def does_nothing(get_response: Any) -> Any:
+    """A middleware of Django's."""
+    return get_response
 
 
 def microseconds(once: Once, requests: int) -> float:
@@ -209,7 +201,7 @@ def pair_of(interface: str, way: str) -> list[Once]:
 def measure(interface: str, way: str, rounds: int) -> list[tuple[float, float]]:
     """(bare, wrapped) microseconds of each round; a child calls this."""
     pair = pair_of(interface, way)
-    requests = SOME if way == "sampled" else MANY
+    requests = SOME if way == "sampled" or interface in FRAMEWORKS else MANY
     for once in pair:
         microseconds(once, 50)
     found = []

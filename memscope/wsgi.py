@@ -48,7 +48,10 @@ class MemscopeMiddleware:
 
     @classmethod
     def with_engine(
-        cls, app: Application, engine: Engine | None, note: Callable[[Environ], None] | None
+        cls,
+        app: Application,
+        engine: Engine | None,
+        note: Callable[[Environ], None] | None = None,
     ) -> Self:
         """For adapters of frameworks, which have settings of their own.
 

@@ -91,7 +91,7 @@ enter() {
 run() {
     enter "$1"
     "${in_tree[@]}" .venv/bin/python tests/ext/build.py
-    "${in_tree[@]}" tools/again.sh .venv/bin/python -q -n "$jobs" "${@:2}"
+    "${in_tree[@]}" tools/tests.sh --again .venv/bin/python -q -n "$jobs" "${@:2}"
 }
 
 regrtest() {

@@ -44,14 +44,14 @@ heavy+=(--ignore=tests/pytest_plugin)
 heavy+=(--ignore=tests/web)
 
 printf '\n### PYTHONMALLOC=pymalloc\n'
-PYTHONMALLOC=pymalloc tools/again.sh .venv/bin/python -q -n "$(nproc)" -k "$left_out" \
+PYTHONMALLOC=pymalloc tools/tests.sh --again .venv/bin/python -q -n "$(nproc)" -k "$left_out" \
     "${heavy[@]}" "$@"
 [ $# -gt 0 ] || ASAN_OPTIONS=$ASAN_OPTIONS:quarantine_size_mb=0 PYTHONMALLOC=pymalloc \
-    tools/again.sh .venv/bin/python -q -n "$(nproc)" -k "$unchanged" tests/test_heap.py \
+    tools/tests.sh --again .venv/bin/python -q -n "$(nproc)" -k "$unchanged" tests/test_heap.py \
     tests/test_isolated.py
 # The C core's own tests: what the whole suite adds has just run.
 paths=("$@")
 [ $# -gt 0 ] || paths=(tests/trace tests/file tests/heap)
 printf '\n### PYTHONMALLOC=malloc\n'
-PYTHONMALLOC=malloc tools/again.sh .venv/bin/python -q -n "$(nproc)" -k "$left_out_malloc" \
+PYTHONMALLOC=malloc tools/tests.sh --again .venv/bin/python -q -n "$(nproc)" -k "$left_out_malloc" \
     "${paths[@]}"
