@@ -62,6 +62,7 @@ class Watched:
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._wsgi_app = app.wsgi_app
+        self._views = app.view_functions
         self._middleware: MemscopeMiddleware | None = None
         self._lock = threading.Lock()
         got_request_exception.connect(self._failed, app)
@@ -75,7 +76,6 @@ class Watched:
         middleware = self._middleware
         if middleware is None:
             middleware = self._begun()
-        environ["memscope.route"] = ""  # unless there is one
         return middleware(environ, start_response)
 
     def _begun(self) -> MemscopeMiddleware:
@@ -88,20 +88,21 @@ class Watched:
                 settings = _settings(app, debug=app.debug)
                 engine = Engine(settings, "Flask") if settings.enabled else None
                 self._middleware = MemscopeMiddleware.with_engine(
-                    self._wsgi_app, engine, self._note
+                    self._wsgi_app, engine, self._route_of
                 )
             return self._middleware
 
     def _failed(self, app: Flask, **_: Any) -> None:
         """A view has failed; in debug mode the exception goes on to the server."""
-        self._note(request.environ)
+        environ = request.environ
+        environ["memscope.route"], environ["memscope.view"] = self._route_of(environ)
 
-    def _note(self, environ: Environ) -> None:
-        """A response begins."""
+    def _route_of(self, environ: Environ) -> tuple[str, Any]:
+        """The template and the view of a request; ("", None) if no URL matched."""
         rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
-        if rule is not None:
-            environ["memscope.route"] = rule.rule
-            environ["memscope.view"] = self._app.view_functions.get(rule.endpoint)
+        if rule is None:
+            return "", None
+        return rule.rule, self._views.get(rule.endpoint)
 
 
 def spelled(name: str) -> str:

@@ -51,21 +51,21 @@ class MemscopeMiddleware:
         cls,
         app: Application,
         engine: Engine | None,
-        note: Callable[[Environ], None] | None = None,
+        route_of: Callable[[Environ], tuple[str, Any]] | None = None,
     ) -> Self:
         """For adapters of frameworks, which have settings of their own.
 
-        *note*: is called when a response begins, to write the route into the environ.
+        *route_of*: is called when a response begins, for the route and the view.
         """
         self = cls.__new__(cls)
         self._wrap(app, engine)
-        self._note = note
+        self.route_of = route_of
         return self
 
     def _wrap(self, app: Application, engine: Engine | None) -> None:
         self.app = app
         self.engine = engine
-        self._note: Callable[[Environ], None] | None = None
+        self.route_of: Callable[[Environ], tuple[str, Any]] | None = None
         self._has_trigger = engine is not None and engine.settings.trigger_param is not None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -86,18 +86,16 @@ class MemscopeMiddleware:
                 return app(environ, start_response)
             return _send(answer, environ, start_response)
         response = _Response()
-        response.engine = engine
+        response.middleware = self
         response.visit = visit
         response.environ = environ
         response.path = path
         response.start_response = start_response
-        response.note = self._note
-        response.status = None
-        response.failed = False
+        response.status = response.told = None
         try:
             result = app(environ, response.start)
         except BaseException:
-            response.failed = True
+            response.status = None
             response.finish()
             raise
         if type(result) is list or type(result) is tuple:
@@ -123,28 +121,30 @@ class _Response:
     """
 
     __slots__ = (
-        "chunks", "engine", "environ", "failed", "note", "path", "start_response", "status",
-        "visit",
+        "chunks", "environ", "middleware", "path", "start_response", "status", "told", "visit",
     )  # fmt: skip
     # Filled by the middleware: an __init__() would cost each request more than all of them.
-    engine: Engine
+    middleware: MemscopeMiddleware
     visit: Visit | float
     environ: Environ | None
     path: str
     start_response: Any
-    note: Callable[[Environ], None] | None
     status: Any
-    failed: bool
+    """None, too, if the application failed."""
+    told: tuple[str | None, Any] | None
+    """The route and the view."""
     chunks: list[bytes] | tuple[bytes, ...]
 
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         """The start_response() that the application gets."""
         self.status = status
-        note, start_response = self.note, self.start_response
-        if note is not None and self.environ is not None:
-            note(self.environ)
+        middleware, start_response = self.middleware, self.start_response
+        route_of = middleware.route_of
+        if route_of is not None and self.environ is not None:
+            self.told = route_of(self.environ)
         if not isinstance(self.visit, float):
-            more = self.engine.response_headers(self.visit)
+            assert middleware.engine is not None
+            more = middleware.engine.response_headers(self.visit)
             if more:
                 headers = [*headers, *more]
         if exc_info is None:
@@ -160,13 +160,18 @@ class _Response:
         if environ is None:
             return
         self.environ = None
-        self.engine.finish(
+        told = self.told
+        if told is None:
+            told = environ.get("memscope.route"), environ.get("memscope.view")
+        engine = self.middleware.engine
+        assert engine is not None
+        engine.finish(
             self.visit,
             environ.get("REQUEST_METHOD", "GET"),
             self.path,
-            environ.get("memscope.route"),
-            None if self.failed else _code(self.status),
-            environ.get("memscope.view"),
+            told[0],
+            _code(self.status),
+            told[1],
             environ,
         )
 
@@ -200,7 +205,7 @@ class _Body:
                 yield chunk
         except Exception:
             if response is not None:
-                response.failed = True
+                response.status = None
             raise
 
     def close(self) -> None:
@@ -213,7 +218,7 @@ class _Body:
             if close is not None:
                 close()
         except BaseException:
-            response.failed = True
+            response.status = None
             raise
         finally:
             del result
@@ -222,7 +227,9 @@ class _Body:
     def __del__(self) -> None:
         # Of a server that never closes what it was given.
         if self._response is not None:
-            self._response.engine.drop(self._response.visit)
+            engine = self._response.middleware.engine
+            assert engine is not None
+            engine.drop(self._response.visit)
 
 
 class _SizedBody(_Body):
