@@ -129,7 +129,11 @@ class Ring:
 
 
 class Route:
-    """One route, and what its requests left behind.  Changed under the recorder's lock."""
+    """One route, and what its requests left behind.  Changed under the recorder's lock.
+
+    But for what Routes.seen() counts, also of requests that take no lock: CPython switches threads
+    at calls and at jumps backwards, so not between reading a number and writing it.
+    """
 
     __slots__ = (
         "blocks", "bytes", "endpoint", "errors", "is_confirmed", "last_seen", "leaks", "longest",

@@ -10,6 +10,13 @@
 
 #include <stddef.h>
 
+/* Asks for the cache line at an address, which may be any: nothing is read from it. */
+#if defined(__GNUC__)
+#  define PREFETCH(address) __builtin_prefetch((const void *)(address))
+#else
+#  define PREFETCH(address) ((void)(address))
+#endif
+
 /* `count` zeroed items of `size` bytes. */
 void *mem_calloc(size_t count, size_t size);
 

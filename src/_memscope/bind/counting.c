@@ -17,12 +17,6 @@
 
 #define AHEAD 16
 
-#if defined(__GNUC__)
-#  define PREFETCH(address) __builtin_prefetch(address)
-#else
-#  define PREFETCH(address) ((void)(address))
-#endif
-
 static int
 check_objects(PyObject *given)
 {

@@ -14,12 +14,6 @@
 #define AHEAD 12                /* objects between fetching one and looking at it */
 #define BEFORE 32               /* bytes in front of one that say where its attributes are */
 
-#if defined(__GNUC__)
-#  define PREFETCH(address) __builtin_prefetch((const void *)(address))
-#else
-#  define PREFETCH(address) ((void)(address))
-#endif
-
 /* Bits of `state`. */
 enum { ALIVE = 1, LOOKED_AT = 2, KEY = 4, NAMED = 8, PARTED = 16 };
 

@@ -80,17 +80,28 @@ lengths_add(struct lengths *self, PyObject *object, Py_ssize_t entries)
     return 0;
 }
 
-/* A dict, and the dicts among its values that the collector does not track. */
+/* A dict, and the dicts among its values that the collector does not track.
+ *
+ * Most of the cost is waiting for the values, so many are asked for before the first is
+ * looked at. */
 static int
 lengths_add_dict(struct lengths *self, PyObject *dict)
 {
     int failed = lengths_add(self, dict, PyDict_GET_SIZE(dict));
 #if PY_VERSION_HEX < 0x030E0000
+    enum { BATCH = 32 };
+    PyObject *values[BATCH];
     Py_ssize_t at = 0;
-    PyObject *value;
-    while (!failed && PyDict_Next(dict, &at, NULL, &value)) {
-        if (PyDict_CheckExact(value) && !PyObject_GC_IsTracked(value)) {
-            failed = lengths_add(self, value, PyDict_GET_SIZE(value));
+    int count = BATCH;
+    while (!failed && count == BATCH) {
+        count = 0;
+        while (count < BATCH && PyDict_Next(dict, &at, NULL, &values[count])) {
+            PREFETCH(values[count++]);
+        }
+        for (int i = 0; i < count && !failed; i++) {
+            if (PyDict_CheckExact(values[i]) && !PyObject_GC_IsTracked(values[i])) {
+                failed = lengths_add(self, values[i], PyDict_GET_SIZE(values[i]));
+            }
         }
     }
 #endif

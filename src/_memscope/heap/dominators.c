@@ -26,12 +26,6 @@
 #define AHEAD 8             /* nodes, or edges, between fetching and looking */
 #define NOT_MET UINT32_MAX
 
-#if defined(__GNUC__)
-#  define PREFETCH(address) __builtin_prefetch(address)
-#else
-#  define PREFETCH(address) ((void)(address))
-#endif
-
 /* The forest of nodes whose semidominator is known.  As large as a retained size, which comes
  * to stand in its place. */
 struct link {

@@ -19,12 +19,6 @@
 #define BATCH 512           /* references put aside before they are looked up */
 #define HIDDEN UINT32_MAX   /* in the map: an object that is left out */
 
-#if defined(__GNUC__)
-#  define PREFETCH(address) __builtin_prefetch((const void *)(address))
-#else
-#  define PREFETCH(address) ((void)(address))
-#endif
-
 struct walk_type {
     PyTypeObject *type;
     struct sizer sizer;
