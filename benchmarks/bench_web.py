@@ -59,6 +59,7 @@ def wsgi_once(app: Any, path: str) -> Once:
     base = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": "", "SCRIPT_NAME": ""}
     base |= {"wsgi.url_scheme": "http", "HTTP_HOST": "localhost", "SERVER_NAME": "localhost"}
     base |= {"SERVER_PORT": "80", "wsgi.input": io.BytesIO(), "wsgi.errors": sys.stderr}
+    base |= {"wsgi.multiprocess": ""}  # Dozer looks whether it is true
 
     def once() -> None:
         result = app(base.copy(), start_response)
