@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -27,6 +28,8 @@ class Inner:
         """With all that are installed, as in most people's environments; in the written order."""
         self._monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", raising=False)
         self.arguments = ("-p", "no:randomly")
+        if hasattr(sys, "gettotalrefcount"):
+            self.arguments += ("--memscope-slow=60",)  # a debug build takes that long
 
     def write(self, source: str, name: str = "test_inner.py") -> None:
         (self.folder / name).write_text(source, encoding="utf-8")
