@@ -5,7 +5,8 @@ VENV ?= .venv
 JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n : 4)))
 PYTEST_ARGS ?= -n $(JOBS)
 
-IN_VENV = PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/
+VENV_PATH = PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+IN_VENV = $(VENV_PATH) $(VENV)/bin/
 C_FILES = $(shell find src tests -name '*.[ch]')
 env = @tools/env.sh "$(PYTHON)" "$(VENV)" $(1)
 
@@ -26,7 +27,7 @@ demo:  ## a real Flask application that leaks, under load; memscope names the li
 test:  ## build, then run the tests (PYTEST_ARGS="-k name" runs some)
 	$(call env,test)
 	$(IN_VENV)python tests/ext/build.py
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" tools/tests.sh $(VENV)/bin/python $(PYTEST_ARGS)
+	@$(VENV_PATH) tools/tests.sh $(VENV)/bin/python $(PYTEST_ARGS)
 
 build:  ## compile the C core in place (MEMSCOPE_DEBUG=1 with asserts)
 	$(call env,build)

@@ -137,7 +137,9 @@ def _finish(
         except Exception:
             # An object of a framework that is not as we know them.
             route = None
-    engine.finish(visit, scope["method"], path, route, status, view, scope, response.answered)
+    engine.finish(
+        visit, scope.get("method", ""), path, route, status, view, scope, response.answered
+    )
 
 
 def route_of(scope: Scope, root: str, status: int | None) -> str | None:

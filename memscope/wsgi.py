@@ -94,23 +94,21 @@ class MemscopeMiddleware:
         response.status = response.told = None
         try:
             result = app(environ, response.start)
+            if type(result) is list or type(result) is tuple:
+                if isinstance(visit, float):
+                    response.finish()
+                    return result
+                response.chunks = result
+                return response
+            wrapper = environ.get("wsgi.file_wrapper")
+            if isinstance(wrapper, type) and isinstance(result, wrapper):
+                response.finish()
+                return result
+            return (_SizedBody if hasattr(result, "__len__") else _Body)(result, response)
         except BaseException:
             response.status = None
             response.finish()
             raise
-        if type(result) is list or type(result) is tuple:
-            if isinstance(visit, float):
-                response.finish()
-                return result
-            response.chunks = result
-            return response
-        wrapper = environ.get("wsgi.file_wrapper")
-        if isinstance(wrapper, type) and isinstance(result, wrapper):
-            response.finish()
-            return result
-        return (
-            _SizedBody(result, response) if hasattr(result, "__len__") else _Body(result, response)
-        )
 
 
 class _Response:

@@ -84,7 +84,7 @@ class MemscopeMiddleware:
         except BaseException:
             _finish(engine, visit, request, None)
             raise
-        if isinstance(visit, float) and not response.streaming:
+        if isinstance(visit, float) and not getattr(response, "streaming", True):
             # Its body is there; that it is being sent is nothing to wait for.
             _finish(engine, visit, request, response.status_code)
         else:
@@ -109,7 +109,7 @@ class MemscopeMiddleware:
         except BaseException:  # CancelledError too: the client is gone
             _finish(self.engine, visit, request, None)
             raise
-        if isinstance(visit, float) and not response.streaming:
+        if isinstance(visit, float) and not getattr(response, "streaming", True):
             _finish(self.engine, visit, request, response.status_code)
         else:
             self._follow(visit, request, response)
@@ -133,8 +133,8 @@ class MemscopeMiddleware:
                 others = response.headers.get(name)
                 response.headers[name] = f"{others}, {value}" if others else value
         closers = getattr(response, "_resource_closers", None)
-        if closers is None:
-            _finish(engine, visit, request, response.status_code)
+        if closers is None:  # of what is no response, for instance: Django will say so
+            _finish(engine, visit, request, getattr(response, "status_code", None))
         else:
             closers.append(_End(engine, visit, request, response.status_code))
 

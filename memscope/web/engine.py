@@ -197,8 +197,9 @@ class Engine:
         if not isinstance(visit, float) and visit.is_over:
             return
         try:
-            if route is None or self._group_by is not None:
-                route = self._name_of(path, status, source)
+            # What compares equal, or has the same hash, as it likes is no name to look up.
+            if type(route) is not str or self._group_by is not None:
+                route = self._name_of(route, path, status, source)
             failed = status is None or status >= 500
             if isinstance(visit, float):
                 now = perf_counter()
@@ -215,19 +216,21 @@ class Engine:
             done = self.recorder.finish(visit, method, route or NO_ROUTE, failed, view, answered)
             if done is None:
                 return
+            which, seconds = done
             if visit.sampled:
-                which, seconds = done
                 self._keep_snapshot(which.name, seconds, is_asked_for)
             if visit.sampled or self.investigation.state == "running":
-                self._finished(done[0])
+                self._finished(which)
         except Exception:
             self._broken("at the end of a request")
 
-    def _name_of(self, path: str, status: int | None, source: Any) -> str:
-        """What stands for the template of a request whose framework tells none, or that the
-        program itself puts in a group."""
+    def _name_of(self, route: object, path: str, status: int | None, source: Any) -> str:
+        """What stands for the template of a request whose framework tells none, or no text, or that
+        the program itself puts in a group."""
         if self._group_by is not None:
             return str(self._group_by(source))
+        if route is not None:
+            return str(route)
         return "" if status == 404 else self._paths.get(path) or template(path)
 
     def _finished(self, route: Route) -> None:

@@ -52,6 +52,11 @@ def template(path: str) -> str:
     return named or "/"
 
 
+CLASSES = ("view_class", "cls")
+"""Attributes of a function that hold the class it makes a view of: in Flask and Django, and in
+Django's REST framework."""
+
+
 class Endpoint(NamedTuple):
     """The function or class that answers a route."""
 
@@ -82,8 +87,9 @@ def endpoint_of(view: Any) -> Endpoint | None:
         elif kind is types.MethodType:
             view = view.__func__
         elif kind is types.FunctionType:
-            known = vars(view)  # "cls": of a view set of the REST framework for Django
-            inner = known.get("view_class") or known.get("cls") or known.get("__wrapped__")
+            known = vars(view)
+            classes = [known[name] for name in CLASSES if issubclass(type(known.get(name)), type)]
+            inner = classes[0] if classes else known.get("__wrapped__")
             if inner is None:
                 code = view.__code__
                 return Endpoint(code.co_filename, code.co_firstlineno, code.co_qualname, False)

@@ -252,6 +252,14 @@ def test_what_a_handler_raises_passes(start: Start, options: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_what_is_no_response_is_left_to_django(start: Start, options: dict[str, Any]) -> None:
+    """Of a middleware that forgot to return it."""
+    engine = start(**options)
+    assert MemscopeMiddleware(lambda request: None)(RequestFactory().get("/plain/")) is None
+    assert engine.recorder.in_flight == 0
+
+
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
 def test_a_response_that_is_dropped_does_not_hang(
     start: Start, client: Client, options: dict[str, Any]
 ) -> None:

@@ -148,6 +148,28 @@ def test_a_view_runs_no_code_to_be_found() -> None:
     assert endpoint is not None
     assert endpoint.qualname.endswith("Hostile.__call__")
 
+    class Untrue:
+        def __bool__(self) -> bool:
+            sys.exit("ran to be true")
+
+        def __call__(self) -> None: ...
+
+    def decorated() -> None: ...
+
+    decorated.__wrapped__ = Untrue()  # type: ignore[attr-defined]
+    endpoint = endpoint_of(decorated)
+    assert endpoint is not None
+    assert endpoint.qualname.endswith("Untrue.__call__")
+
+
+def test_an_attribute_that_happens_to_be_called_cls_is_no_view() -> None:
+    def view() -> None: ...
+
+    view.cls = "wide"  # type: ignore[attr-defined]
+    endpoint = endpoint_of(view)
+    assert endpoint is not None
+    assert endpoint.qualname.endswith("view")
+
 
 def test_covering_is_by_the_newest_frame_that_a_route_has() -> None:
     routes = Routes(10, 20)

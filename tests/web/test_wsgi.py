@@ -320,6 +320,36 @@ def test_an_exception_is_raised_untouched(error: BaseException, options: dict[st
 
 
 @pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+def test_what_cannot_be_looked_at_is_in_flight_no_more(options: dict[str, Any]) -> None:
+    class Hostile:
+        def __getattribute__(self, name: str) -> Any:
+            raise Oops(name)
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        start_response("200 OK", HEADERS)
+        return Hostile()
+
+    middleware, engine = watch(app, **options)
+    with pytest.raises(Oops):
+        middleware(environ_of("/hostile"), Got().start_response)
+    assert engine.recorder.in_flight == 0
+    assert [(route.name, route.errors) for route in engine.routes] == [("GET /hostile", 1)]
+
+
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+@pytest.mark.parametrize("told", [["/x"], 3, b"/x"])
+def test_a_route_that_is_no_text_is_made_one(told: Any, options: dict[str, Any]) -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        environ["memscope.route"] = told
+        return plain(environ, start_response)
+
+    middleware, engine = watch(app, **options)
+    ask(middleware)
+    assert not engine.is_off
+    assert requests(engine) == {f"GET {told}": 1}
+
+
+@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
 def test_an_exception_while_streaming_is_an_error_of_the_route(options: dict[str, Any]) -> None:
     def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", HEADERS)
