@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import pytest
@@ -17,6 +16,8 @@ class Inner:
         self.folder = pytester.path
         self._monkeypatch = monkeypatch
         self.arguments: tuple[str, ...] = ()
+        # On a busy machine, or of a debug build, any test may take longer than what is repeated.
+        self.patience = ("--memscope-slow=60",)
         self.alone()
 
     def alone(self) -> None:
@@ -28,8 +29,6 @@ class Inner:
         """With all that are installed, as in most people's environments; in the written order."""
         self._monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", raising=False)
         self.arguments = ("-p", "no:randomly")
-        if hasattr(sys, "gettotalrefcount"):
-            self.arguments += ("--memscope-slow=60",)  # a debug build takes that long
 
     def write(self, source: str, name: str = "test_inner.py") -> None:
         (self.folder / name).write_text(source, encoding="utf-8")
@@ -38,7 +37,8 @@ class Inner:
         """Run pytest there, and keep what --memscope-json writes."""
         (self.folder / "found.json").unlink(missing_ok=True)
         return self.pytester.runpytest_subprocess(
-            *(*self.arguments, "--memscope-json=found.json", *arguments), timeout=250
+            *(*self.arguments, *self.patience, "--memscope-json=found.json", *arguments),
+            timeout=250,
         )
 
     def judge(self, source: str, *arguments: str) -> pytest.RunResult:

@@ -426,6 +426,7 @@ def test_wrong_settings_are_one_sentence(
     inner: Inner, arguments: list[str], ini: str, said: str
 ) -> None:
     inner.write(f"[pytest]\n{ini}\n", "pytest.ini")
+    inner.patience = ()
     result = inner.judge("def test_it():\n    pass\n", *arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([said])

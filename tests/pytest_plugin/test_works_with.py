@@ -58,8 +58,7 @@ def test_xdist(inner: Inner) -> None:
                 bytearray(5_000_000)
             """
         ),
-        # The first test of a worker may take long on a busy machine.
-        *("-n", "2", "--memscope-slow=60"),
+        *("-n", "2"),
         *("--memscope-known=known.txt", "--memscope-known-update"),
         *("--memscope-top=3", "--memscope-save=leaks", "--junitxml=junit.xml"),
     )
@@ -261,7 +260,6 @@ def test_hypothesis(inner: Inner) -> None:
                     data.draw(st.integers())
             """
         ),
-        "--memscope-slow=60",  # the first makes hypothesis's tables of characters
     )
     result.assert_outcomes(passed=2, failed=1)
     assert inner.verdicts == {
