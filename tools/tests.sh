@@ -37,6 +37,17 @@ run() {
     esac
 }
 
+# A part is what is left of tests/ when the rest is ignored, and not a path of its own: a path that
+# is named is collected even if an --ignore among the arguments says otherwise.
+arguments=("$@")
+run_part() {
+    local path ignored=()
+    for path in tests/*/ tests/test_*.py; do
+        [[ " $* " = *" $path "* ]] || ignored+=(--ignore="${path%/}")
+    done
+    run tests "${ignored[@]}" "${arguments[@]}"
+}
+
 if [ $chosen = 1 ]; then
     run "$@"
 else
@@ -47,10 +58,10 @@ else
             *) small+=("$directory") ;;
         esac
     done
-    run "${small[@]}" "$@"
-    run tests/test_*.py "$@"
-    run tests/pytest_plugin "$@"
-    run tests/web "$@"
+    run_part "${small[@]}"
+    run_part tests/test_*.py
+    run_part tests/pytest_plugin/
+    run_part tests/web/
 fi
 if [ $code = 1 ] && [ $again = 1 ]; then
     printf '\n### FAILED, SO ONCE MORE, ONE BY ONE:\n'
