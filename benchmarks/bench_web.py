@@ -3,16 +3,17 @@
 python -m benchmarks.bench_web [--quick]
 
 The application does next to nothing, and the "server" is a few lines in the same process, so
-that what is measured is the middleware.  Those of Flask and Django are real, with one view: caches
-are as cold as a framework leaves them.  Each round times the bare application and the wrapped
-one in turn, in one process and with tracing in the same state; a figure is the difference, in
-microseconds of CPU time.  What tracing itself costs the application depends on what it
-allocates; see bench_trace.
+that what is measured is the middleware.  Those of Flask, Django and Starlette are real, with one
+view: caches are as cold as a framework leaves them.  Each round times a few requests of the bare
+application and of the wrapped one in turn, in one process and with tracing in the same state; a
+figure is the median of the differences, in microseconds of CPU time.  What tracing itself costs
+the application depends on what it allocates; see bench_trace.
 """
 
 import argparse
 import importlib
 import io
+import itertools
 import sys
 import time
 from collections.abc import Callable
@@ -39,19 +40,36 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "told": ("not measured, route told by the framework", {"enabled": True, "every": NEVER}),
     "plain": ("not measured, route is the path", {"enabled": True, "every": NEVER}),
     "numbered": ("not measured, route made of a path", {"enabled": True, "every": NEVER}),
+    "new": ("not measured, each of a path of its own", {"enabled": True, "every": NEVER}),
     "sampled": ("measured", {"enabled": True, "every": 1}),
 }
-PATHS = {"numbered": "/orders/81724/lines/3"}
-LIMITS = {"disabled": 0.5, "told": 5.0, "plain": 5.0}
-MANY, SOME = 4000, 200
-FRAMEWORKS = ("flask", "django")
-NAMES = {"wsgi": "WSGI", "asgi": "ASGI", "flask": "Flask", "django": "Django"}
+PATHS = {"numbered": "/orders/81724/lines/3", "new": "/orders/{}"}
+LIMITS = {"disabled": 0.5, "told": 5.0, "plain": 5.0, "numbered": 5.0, "new": 5.0}
+MANY, FEW = 400, 20
+"""Requests that are timed at once.  Few of what takes long: what else runs on the machine comes and
+goes, and is the less in a difference the closer two times are to each other."""
+
+AT_ONCE = 60
+"""So many of these times are one round."""
+
+FRAMEWORKS = ("flask", "django", "starlette")
+NAMES = {
+    "wsgi": "WSGI",
+    "asgi": "ASGI",
+    "flask": "Flask",
+    "django": "Django",
+    "starlette": "Starlette",
+}
 
 Once = Callable[[], None]
 
 
 def wsgi_once(app: Any, path: str) -> Once:
-    """A function that serves one request as a WSGI server does."""
+    """A function that serves one request as a WSGI server does.
+
+    A path with {} is another one each time.
+    """
+    numbers = itertools.count() if "{}" in path else None
 
     def start_response(status: str, headers: Any, exc_info: Any = None) -> None:
         pass
@@ -62,7 +80,10 @@ def wsgi_once(app: Any, path: str) -> Once:
     base |= {"wsgi.multiprocess": ""}  # Dozer looks whether it is true
 
     def once() -> None:
-        result = app(base.copy(), start_response)
+        environ = base.copy()
+        if numbers is not None:
+            environ["PATH_INFO"] = path.format(next(numbers))
+        result = app(environ, start_response)
         for _ in result:
             pass
         close = getattr(result, "close", None)
@@ -86,7 +107,9 @@ def wsgi_application(told: bool) -> Any:
 
 
 def asgi_once(app: Any, path: str) -> Once:
-    """A function that serves one request as an ASGI server does, without an event loop."""
+    """A function that serves one request as an ASGI server does, without an event loop; *path*
+    as for wsgi_once()."""
+    numbers = itertools.count() if "{}" in path else None
 
     async def receive() -> Any:
         return {"type": "http.request", "body": b"", "more_body": False}
@@ -98,8 +121,11 @@ def asgi_once(app: Any, path: str) -> Once:
     base |= {"headers": [(b"host", b"localhost")], "client": ("127.0.0.1", 1), "scheme": "http"}
 
     def once() -> None:
+        scope = base.copy()
+        if numbers is not None:
+            scope["path"] = path.format(next(numbers))
         try:
-            app(base.copy(), receive, send).send(None)
+            app(scope, receive, send).send(None)
         except StopIteration:
             return
         raise RuntimeError("the application waited")
@@ -134,12 +160,12 @@ def flask_pair(options: dict[str, Any], path: str) -> list[Once]:
 
     from memscope.flask import Memscope
 
-    app = flask.Flask("orders")
-    app.add_url_rule("/orders/<name>", view_func=lambda name: "hello", endpoint="order")
+    apps = [flask.Flask("orders") for _ in range(2)]
+    for app in apps:
+        app.add_url_rule("/orders/<name>", view_func=lambda name: "hello", endpoint="order")
     app.config.update({f"MEMSCOPE_{name.upper()}": value for name, value in options.items()})
-    bare = app.wsgi_app
     Memscope(app)
-    return [wsgi_once(bare, path), wsgi_once(app.wsgi_app, path)]
+    return [wsgi_once(app, path) for app in apps]
 
 
 def django_pair(options: dict[str, Any], path: str) -> list[Once]:
@@ -165,6 +191,21 @@ def django_pair(options: dict[str, Any], path: str) -> list[Once]:
     return [wsgi_once(handler, path) for handler in handlers]
 
 
+def starlette_pair(options: dict[str, Any], path: str) -> list[Once]:
+    """A Starlette application, bare and wrapped."""
+    from starlette.applications import Starlette
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route as StarletteRoute
+
+    from memscope.asgi import MemscopeMiddleware
+
+    async def order(request: Any) -> Any:
+        return PlainTextResponse("hello")
+
+    app = Starlette(routes=[StarletteRoute("/orders/{name}", order)])
+    return [asgi_once(one, path) for one in (app, MemscopeMiddleware(app, **options))]
+
+
 def does_nothing(get_response: Any) -> Any:
     """A middleware of Django's."""
     return get_response
@@ -184,6 +225,8 @@ def pair_of(interface: str, way: str) -> list[Once]:
         return flask_pair(WAYS[way][1], path)
     if interface == "django":
         return django_pair(WAYS[way][1], path)
+    if interface == "starlette":
+        return starlette_pair(WAYS[way][1], path)
     module, name = f"memscope.{interface}", "MemscopeMiddleware"
     options: dict[str, Any] = {}
     if way == "dozer":
@@ -191,7 +234,7 @@ def pair_of(interface: str, way: str) -> list[Once]:
     else:
         options = WAYS[way][1]
     middleware = getattr(importlib.import_module(module), name)
-    told = way in ("told", "sampled")
+    told = way in ("told", "new", "sampled")
     application, once_of = (
         (wsgi_application, wsgi_once) if interface == "wsgi" else (asgi_application, asgi_once)
     )
@@ -202,11 +245,11 @@ def pair_of(interface: str, way: str) -> list[Once]:
 def measure(interface: str, way: str, rounds: int) -> list[tuple[float, float]]:
     """(bare, wrapped) microseconds of each round; a child calls this."""
     pair = pair_of(interface, way)
-    requests = SOME if way == "sampled" or interface in FRAMEWORKS else MANY
+    requests = FEW if way == "sampled" or interface in FRAMEWORKS else MANY
     for once in pair:
-        microseconds(once, 50)
+        microseconds(once, 100)
     found = []
-    for number in range(rounds):
+    for number in range(rounds * AT_ONCE):
         times = [0.0, 0.0]
         for at in (0, 1) if number % 2 else (1, 0):
             times[at] = microseconds(pair[at], requests)
@@ -229,10 +272,10 @@ def dozer_pass(objects: int) -> float:
 
 def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
     """Run it all."""
-    children, rounds = (2, 7) if options.quick else (5, 15)
+    children, rounds = (2, 3) if options.quick else (5, 10)
     report = Report()
     cells = [(interface, way) for interface in ("wsgi", "asgi") for way in WAYS]
-    cells += [(interface, way) for interface in FRAMEWORKS for way in ("told", "sampled")]
+    cells += [(interface, way) for interface in FRAMEWORKS for way in ("told", "new", "sampled")]
     cells.append(("wsgi", "dozer"))
     names = [" ".join(cell) for cell in cells]
     pairs: dict[str, list[list[float]]] = {name: [] for name in names}

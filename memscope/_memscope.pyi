@@ -4,7 +4,7 @@ Each name says which C file implements it.  The classes and functions here are
 the ground ``memscope.tracing`` and ``memscope.tracemalloc`` stand on; use those.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, SupportsIndex, TypeAlias, final
 
 from typing_extensions import Buffer
@@ -271,6 +271,106 @@ class History:
     def rise(self, node: SupportsIndex, /) -> tuple[int, int]: ...
     def growers(self, rises: SupportsIndex, /) -> list[tuple[int, int, int, int]]: ...
     def survivors(self, avoid: Sequence[int] = (), /) -> Survivors: ...
+
+# bind/passing.c, passing_wsgi.c, passing_asgi.c -- requests that nothing is measured of.
+
+Passed: TypeAlias = tuple[Any, Any, Any, Any, int | None, int, float, float, float]
+"""(method, path, route, view, code, requests, seconds, the longest's, end of the last)"""
+
+_WsgiApplication: TypeAlias = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+@final
+class Passing:
+    """Requests of a web service that nothing is measured of."""
+
+    def __new__(cls, every: int, on_passed: Callable[[list[Passed]], object]) -> Passing: ...
+    @property
+    def begun(self) -> int: ...
+    @property
+    def every(self) -> int: ...
+    @property
+    def in_flight(self) -> int: ...
+    @property
+    def since(self) -> float: ...
+    @property
+    def is_open(self) -> bool: ...
+    is_quick: bool
+    is_eager: bool
+    paths: dict[str, str]
+    excluding: tuple[Callable[[str], object], ...]
+    def begin(self, path: str, /) -> float | None: ...
+    def enter(self) -> float | None: ...
+    def end(
+        self,
+        began: float,
+        method: Any,
+        path: Any,
+        route: Any,
+        view: Any,
+        status: Any,
+        answered: float = 0.0,
+        /,
+    ) -> None: ...
+    def drop(self) -> None: ...
+    def flush(self) -> None: ...
+    def close(self) -> int: ...
+    def open(self) -> None: ...
+    def count(self) -> None: ...
+    def forked(self) -> None: ...
+    def asgi(self, send: Callable[[Any], Any], /) -> AsgiSend: ...
+    def wsgi(
+        self,
+        app: _WsgiApplication,
+        otherwise: _WsgiApplication,
+        rule_at: tuple[str, str] | None = None,
+        /,
+    ) -> WsgiApplication: ...
+
+@final
+class AsgiSend:
+    """The send() that an ASGI application gets while its request passes by."""
+
+    @property
+    def status(self) -> Any: ...
+    @property
+    def answered(self) -> float: ...
+    def __call__(self, message: Any, /) -> Any: ...
+
+@final
+class WsgiApplication:
+    """A WSGI application that lets requests pass by."""
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any], /
+    ) -> Iterable[bytes]: ...
+
+@final
+class WsgiStart:
+    """The start_response() that an application gets while its request passes by."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+@final
+class WsgiBody:
+    """Stands for what an application returned while its request passes by."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+    def close(self) -> None: ...
+
+@final
+class WsgiSizedBody:
+    """The same, of what has a length."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+    def __len__(self) -> int: ...
+    def close(self) -> None: ...
+
+@final
+class WsgiChunks:
+    """The chunks of a body."""
+
+    def __iter__(self) -> WsgiChunks: ...
+    def __next__(self) -> bytes: ...
 
 # bind/survivors.c -- what came after the beginning, by what it piles up in.
 

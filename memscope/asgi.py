@@ -64,30 +64,34 @@ class MemscopeMiddleware:
         root: str = scope.get("root_path", "")
         if root:
             path = _below(root, path)
-        if self._has_trigger:
-            ask = partial(_call, engine, scope, path)
-            visit = engine.begin(path, _query(scope), scope, ask)
-        else:
-            visit = engine.begin(path, "", scope)
+        began = engine.passing.begin(path)
+        visit = self._begin(engine, scope, path) if began is None else began
         if visit is None:
             if not engine.serves(path) or not await _is_answered(
                 engine, scope, receive, send, path
             ):
                 await self.app(scope, receive, send)
             return
-        response = _Response(engine, visit, send)
+        # The core's does the same for a request of which nothing is measured.
+        noted = _Response(engine, visit, send) if began is None else engine.passing.asgi(send)
         try:
-            await self.app(scope, receive, response.send)
+            await self.app(scope, receive, noted)
         except GeneratorExit:
             # Thrown away, perhaps by the collector, where no lock may be waited for.
             engine.drop(visit)
             raise
         except BaseException as error:
-            if isinstance(error, Exception):  # to be cancelled is no failure of the application
-                response.status = None
-            _finish(engine, visit, scope, path, root, response)
+            # To be cancelled is no failure of the application.
+            status = None if isinstance(error, Exception) else noted.status
+            _finish(engine, visit, scope, path, root, status, noted.answered)
             raise
-        _finish(engine, visit, scope, path, root, response)
+        _finish(engine, visit, scope, path, root, noted.status, noted.answered)
+
+    def _begin(self, engine: Engine, scope: Scope, path: str) -> Visit | float | None:
+        if not self._has_trigger:
+            return engine.begin(path, "", scope)
+        ask = partial(_call, engine, scope, path)
+        return engine.begin(path, _query(scope), scope, ask)
 
 
 class _Response:
@@ -103,7 +107,7 @@ class _Response:
         self.answered = 0.0
         """When its last byte was given to the server."""
 
-    def send(self, message: Message) -> Awaitable[None]:
+    def __call__(self, message: Message) -> Awaitable[None]:
         """The send() that the application gets."""
         kind = message["type"]
         if kind == "http.response.start":
@@ -124,10 +128,16 @@ class _Response:
 
 
 def _finish(
-    engine: Engine, visit: Visit | float, scope: Scope, path: str, root: str, response: _Response
+    engine: Engine,
+    visit: Visit | float,
+    scope: Scope,
+    path: str,
+    root: str,
+    status: int | None,
+    answered: float,
 ) -> None:
     """The request is over."""
-    route, status = None, response.status
+    route = None
     view = scope.get("endpoint")
     if view is not None or "route_handler" in scope or "route" in scope:
         try:
@@ -137,9 +147,11 @@ def _finish(
         except Exception:
             # An object of a framework that is not as we know them.
             route = None
-    engine.finish(
-        visit, scope.get("method", ""), path, route, status, view, scope, response.answered
-    )
+    method = scope.get("method", "")
+    if isinstance(visit, float) and engine.passing.is_quick:
+        engine.passing.end(visit, method, path, route, view, status, answered)
+    else:
+        engine.finish(visit, method, path, route, status, view, scope, answered)
 
 
 def route_of(scope: Scope, root: str, status: int | None) -> str | None:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["Memscope"]
 
 PREFIX = "MEMSCOPE_"
+RULE_AT = ("werkzeug.request", "url_rule")
+"""Where a request is in the environ, and what of it says the route."""
 
 Environ = dict[str, Any]
 
@@ -87,21 +89,24 @@ class Watched:
                 app = self._app
                 settings = _settings(app, debug=app.debug)
                 engine = Engine(settings, "Flask") if settings.enabled else None
-                self._middleware = MemscopeMiddleware.with_engine(
-                    self._wsgi_app, engine, self._route_of
-                )
+                if engine is not None:
+                    engine.read_rule = self._read_rule
+                self._middleware = MemscopeMiddleware.with_engine(self._wsgi_app, engine, RULE_AT)
+                if app.wsgi_app is self:
+                    app.wsgi_app = self._middleware.answer  # type: ignore[assignment, method-assign]
             return self._middleware
 
     def _failed(self, app: Flask, **_: Any) -> None:
         """A view has failed; in debug mode the exception goes on to the server."""
         environ = request.environ
-        environ["memscope.route"], environ["memscope.view"] = self._route_of(environ)
+        environ["memscope.route"], environ["memscope.view"] = self._read_rule(request.url_rule)
 
-    def _route_of(self, environ: Environ) -> tuple[str, Any]:
+    def _read_rule(self, rule: Any, view: Any = None) -> tuple[str, Any]:
         """The template and the view of a request; ("", None) if no URL matched."""
-        rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
         if rule is None:
             return "", None
+        if isinstance(rule, str):  # of one that failed, see above
+            return rule, view
         return rule.rule, self._views.get(rule.endpoint)
 
 

@@ -51,27 +51,36 @@ class MemscopeMiddleware:
         cls,
         app: Application,
         engine: Engine | None,
-        route_of: Callable[[Environ], tuple[str, Any]] | None = None,
+        rule_at: tuple[str, str] | None = None,
     ) -> Self:
         """For adapters of frameworks, which have settings of their own.
 
-        *route_of*: is called when a response begins, for the route and the view.
+        *rule_at*: a key of the environ, and the attribute of what is there that engine.read_rule()
+        makes a route and a view of.
         """
         self = cls.__new__(cls)
-        self._wrap(app, engine)
-        self.route_of = route_of
+        self._wrap(app, engine, rule_at)
         return self
 
-    def _wrap(self, app: Application, engine: Engine | None) -> None:
+    def _wrap(
+        self, app: Application, engine: Engine | None, rule_at: tuple[str, str] | None = None
+    ) -> None:
         self.app = app
         self.engine = engine
-        self.route_of: Callable[[Environ], tuple[str, Any]] | None = None
+        self.rule_at = rule_at
+        self.answer: Application = app
+        """To be called in place of this object, which makes no difference."""
+        if engine is not None:
+            self.answer = engine.passing.wsgi(app, self._answer, rule_at)
         self._has_trigger = engine is not None and engine.settings.trigger_param is not None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        return self.answer(environ, start_response)
+
+    def _answer(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request that does not pass by in the core's way, which does the same as this."""
         app, engine = self.app, self.engine
-        if engine is None:
-            return app(environ, start_response)
+        assert engine is not None
         path: str = environ.get("PATH_INFO") or "/"
         if not path.isascii():
             path = _decoded(path)
@@ -137,12 +146,15 @@ class _Response:
         """The start_response() that the application gets."""
         self.status = status
         middleware, start_response = self.middleware, self.start_response
-        route_of = middleware.route_of
-        if route_of is not None and self.environ is not None:
-            self.told = route_of(self.environ)
+        engine = middleware.engine
+        assert engine is not None
+        if middleware.rule_at is not None and self.environ is not None:
+            assert engine.read_rule is not None
+            key, attribute = middleware.rule_at
+            rule = getattr(self.environ.get(key), attribute, None)
+            self.told = engine.read_rule(rule, None)
         if not isinstance(self.visit, float):
-            assert middleware.engine is not None
-            more = middleware.engine.response_headers(self.visit)
+            more = engine.response_headers(self.visit)
             if more:
                 headers = [*headers, *more]
         if exc_info is None:

@@ -577,6 +577,135 @@ COUNTING_CALLS: dict[str, Callable[[], object]] = {
     "longest_rise": lambda: _memscope.longest_rise(b"12345678" * 4, b"12345678" * 2),
     "longest_rise of nonsense": lambda: raises(lambda: _memscope.longest_rise(b"123", b"")),
 }
+
+
+def passing() -> Any:
+    made = _memscope.Passing(1000, lambda found: None)
+    made.count()
+    return made
+
+
+def counted(status: object = 200) -> Any:
+    made = passing()
+    for number in range(40):  # more kinds than there is room for
+        made.begin("/")
+        made.end(0.0, "GET", "/", f"/{number}", raises, status)
+    return made
+
+
+class Chunks:
+    def __init__(self, fails: bool = False) -> None:
+        self.fails = fails
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"a"
+        if self.fails:
+            raise KeyError("no more")
+
+    def close(self) -> None:
+        if self.fails:
+            raise KeyError("close")
+
+
+class SizedChunks(Chunks):
+    def __len__(self) -> int:
+        return 1
+
+
+class Asked:
+    rule = "/"
+
+
+def wsgi(body: Any, **others: Any) -> Any:
+    """What a server gets, for what an application returns."""
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", headers=[])
+        start_response(status="500 Oops", headers=[])
+        if body is None:
+            raise KeyError("none")
+        return body
+
+    application = passing().wsgi(app, raises, ("asked", "rule"))
+    environ = {"PATH_INFO": "/", "REQUEST_METHOD": "GET", "asked": Asked(), **others}
+    return application(environ, lambda *args, **kwargs: None)
+
+
+def served(body: Any) -> None:
+    result = wsgi(body)
+    list(result)
+    result.close()
+
+
+def sent() -> None:
+    send = passing().asgi(lambda message: None)
+    send({"type": "http.response.start", "status": 200})
+    send({"type": "http.response.body"})
+    send({"type": []})
+    assert (send.status, send.answered > 0) == (200, True)
+
+
+PASSING_CALLS: dict[str, Callable[[], object]] = {
+    "Passing": passing,
+    "Passing of nonsense": lambda: [
+        raises(lambda: _memscope.Passing(0, print)),
+        raises(lambda: _memscope.Passing("x", print)),  # type: ignore[arg-type]
+    ],
+    "Passing.begun": lambda: passing().begun,
+    "Passing.every": lambda: passing().every,
+    "Passing.in_flight": lambda: passing().in_flight,
+    "Passing.since": lambda: passing().since,
+    "Passing.is_open": lambda: passing().is_open,
+    "Passing.is_quick": lambda: passing().is_quick,
+    "Passing.is_eager": lambda: setattr(counted(), "is_eager", True),
+    "Passing.paths": lambda: [
+        setattr(passing(), "paths", {"/": "/"}),
+        raises(lambda: setattr(passing(), "paths", 5)),
+    ],
+    "Passing.excluding": lambda: [
+        setattr(passing(), "excluding", (raises,)),
+        raises(lambda: setattr(passing(), "excluding", 5)),
+    ],
+    "Passing.begin": lambda: [passing().begin(path) for path in ("/", b"/", 5)],
+    "Passing.begin of what is excluded": lambda: [
+        (setattr(made, "excluding", (lambda path: 1 / int(path),)), made.begin(path))
+        for made in (passing(),)
+        for path in ("0", "1")
+    ],
+    "Passing.enter": lambda: passing().enter(),
+    "Passing.end": counted,
+    "Passing.end of nonsense": lambda: [
+        counted("20x OK"),
+        raises(lambda: passing().end(1)),
+        raises(lambda: passing().end("x", 1, 2, 3, 4, 5)),
+    ],
+    "Passing.drop": lambda: passing().drop(),
+    "Passing.flush": lambda: counted().flush(),
+    "Passing.close": lambda: passing().close(),
+    "Passing.open": lambda: passing().open(),
+    "Passing.count": lambda: passing().count(),
+    "Passing.forked": lambda: passing().forked(),
+    "Passing.asgi": sent,
+    "Passing.wsgi": lambda: wsgi([b"a"]),
+    "Passing.wsgi of nonsense": lambda: [
+        raises(lambda: passing().wsgi(5)),
+        raises(lambda: passing().wsgi(5, 5, 5)),
+        passing().wsgi(print, lambda *args: None)(5, 5),
+    ],
+    "AsgiSend": lambda: raises(_memscope.AsgiSend),
+    "WsgiApplication": lambda: raises(_memscope.WsgiApplication),
+    "WsgiBody": lambda: served(Chunks()),
+    "WsgiBody that fails": lambda: raises(lambda: served(Chunks(fails=True)), KeyError),
+    "WsgiBody that is not closed": lambda: list(wsgi(Chunks())),
+    "WsgiBody that cannot be closed": lambda: raises(wsgi(Chunks(fails=True)).close, KeyError),
+    "WsgiBody of no body": lambda: raises(lambda: list(wsgi(5))),
+    "WsgiBody of a file": lambda: wsgi(Chunks(), **{"wsgi.file_wrapper": Chunks}),
+    "WsgiSizedBody": lambda: [served(SizedChunks()), len(wsgi(SizedChunks()))],
+    "WsgiStart": lambda: raises(lambda: wsgi(None), KeyError),
+    "WsgiChunks": lambda: raises(_memscope.WsgiChunks),
+}
+
+CALLS |= PASSING_CALLS
 CALLS |= GRAPH_CALLS | JOIN_CALLS | DOMINATORS_CALLS | HISTORY_CALLS | COUNTING_CALLS
 
 # Called differently on purpose, or no function of their own.
@@ -588,6 +717,7 @@ def public_names() -> set[str]:
     for kind in (
         *(_memscope.Columns, _memscope.Graph, _memscope.Join),
         *(_memscope.History, _memscope.Survivors, _memscope.Dominators),
+        _memscope.Passing,
     ):
         names |= {f"{kind.__name__}.{name}" for name in dir(kind) if not name.startswith("_")}
     return names - NOT_CALLED

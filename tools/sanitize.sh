@@ -51,7 +51,7 @@ PYTHONMALLOC=pymalloc tools/tests.sh --again .venv/bin/python -q -n "$(nproc)" -
     tests/test_isolated.py
 # The C core's own tests: what the whole suite adds has just run.
 paths=("$@")
-[ $# -gt 0 ] || paths=(tests/trace tests/file tests/heap)
+[ $# -gt 0 ] || paths=(tests/trace tests/file tests/heap tests/bind)
 printf '\n### PYTHONMALLOC=malloc\n'
 PYTHONMALLOC=malloc tools/tests.sh --again .venv/bin/python -q -n "$(nproc)" -k "$left_out_malloc" \
     "${paths[@]}"

@@ -69,11 +69,32 @@ class MemscopeMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self._is_async:
             return self.__acall__(request)
-        engine, get_response = self.engine, self.get_response
-        if self._has_trigger:
-            visit = self._begin(request)
+        passing, get_response = self.engine.passing, self.get_response
+        began = passing.begin(request.path_info)
+        if began is None:
+            return self._answer(request)
+        try:
+            response = get_response(request)
+        except BaseException:
+            _finish(self.engine, began, request, None)
+            raise
+        if getattr(response, "streaming", True):
+            self._follow(began, request, response)
+            return response
+        # Its body is there; that it is being sent is nothing to wait for.
+        match = request.resolver_match
+        if match is None:
+            _finish(self.engine, began, request, response.status_code)
         else:
-            visit = engine.begin(request.path_info, "", request)
+            # As _finish() does, which would cost as much as all of this.
+            status = response.status_code
+            passing.end(began, request.method, None, match.route, match.func, status)
+        return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer a request that does not pass by at once."""
+        engine, get_response = self.engine, self.get_response
+        visit = self._begin(request)
         if visit is None:
             response = respond(request) if self._is_ours(request) else None
             return get_response(request) if response is None else response
@@ -85,17 +106,15 @@ class MemscopeMiddleware:
             _finish(engine, visit, request, None)
             raise
         if isinstance(visit, float) and not getattr(response, "streaming", True):
-            # Its body is there; that it is being sent is nothing to wait for.
             _finish(engine, visit, request, response.status_code)
         else:
             self._follow(visit, request, response)
         return response
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        if self._has_trigger:
+        visit: Visit | float | None = self.engine.passing.begin(request.path_info)
+        if visit is None:
             visit = self._begin(request)
-        else:
-            visit = self.engine.begin(request.path_info, "", request)
         if visit is None:
             response = None
             if self._is_ours(request):
@@ -119,7 +138,9 @@ class MemscopeMiddleware:
         return self.engine.serves(request.path_info) and is_mounted(request.path_info)
 
     def _begin(self, request: HttpRequest) -> Visit | float | None:
-        """If the request itself may ask to be measured."""
+        if not self._has_trigger:
+            return self.engine.begin(request.path_info, "", request)
+        # The request itself may ask to be measured.
         call = partial(service.call_of, request)
         query = request.META.get("QUERY_STRING", "")
         return self.engine.begin(request.path_info, query, request, call)
@@ -141,11 +162,13 @@ class MemscopeMiddleware:
 
 def _finish(engine: Engine, visit: Visit | float, request: HttpRequest, status: int | None) -> None:
     match = request.resolver_match
-    if match is None:
-        route, view = "", None
+    route, view = (None, None) if match is None else (match.route, match.func)
+    path = request.path_info
+    if isinstance(visit, float) and engine.passing.is_quick:
+        engine.passing.end(visit, request.method, path, route, view, status)
     else:
-        route, view = service.template_of(match.route), match.func
-    engine.finish(visit, request.method or "", request.path_info, route, status, view, request)
+        route, view = service.read_rule(route, view)
+        engine.finish(visit, request.method or "", path, route, status, view, request)
 
 
 class _End:

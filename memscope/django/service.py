@@ -9,7 +9,6 @@ the other.
 from __future__ import annotations
 
 import threading
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -25,7 +24,16 @@ if TYPE_CHECKING:
     from memscope.web.engine import Engine
     from memscope.web.http import Answer
 
-__all__ = ["answer", "call_of", "changed", "current", "engine", "is_visitor", "template_of"]
+__all__ = [
+    "answer",
+    "call_of",
+    "changed",
+    "current",
+    "engine",
+    "is_visitor",
+    "read_rule",
+    "template_of",
+]
 
 _lock = threading.Lock()
 _engine: Engine | None = None
@@ -43,6 +51,7 @@ def engine() -> Engine | None:
                     from memscope.web.engine import Engine
 
                     _engine = Engine(settings, "Django")
+                    _engine.read_rule = read_rule
                     if settings.every == 1:
                         # Else it would cost all requests more than it tells of a few.
                         request_started.connect(_prepare, dispatch_uid="memscope")
@@ -74,13 +83,17 @@ def changed(*, setting: str, **_: Any) -> None:
 # -- Django's requests in the engine's terms
 
 
-@lru_cache(maxsize=10_000)
 def template_of(route: str | None) -> str:
     """Of what a pattern matches, with a slash in front."""
     route = route or ""
     if route[:1] == "^":
         route = route[1:].removesuffix("$")
     return route if route[:1] == "/" else f"/{route}"
+
+
+def read_rule(route: str | None, view: Any) -> tuple[str, Any]:
+    """The template and the view of a request; ("", None) if no URL matched."""
+    return ("", None) if view is None else (template_of(route), view)
 
 
 def call_of(request: HttpRequest, body: bytes = b"") -> Call:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Self
 
+    from memscope._memscope import Passed
     from memscope.leak_report import LeakReport
     from memscope.web.dashboard import Dashboard
     from memscope.web.http import Answer, Call
@@ -75,20 +76,26 @@ class Engine:
             every=settings.every,
             warmup=settings.warmup,
             on_record=self._recorded,
+            on_passed=self._passed,
         )
+        self.passing = self.recorder.passing
+        """An adapter asks it first; what passes by there need not come here."""
+        self.routes.before_reading = self.passing.flush
         self.investigation = Investigation(self.routes, settings.nframe)
+        self.investigation.on_state = self._pace
+        self.read_rule: Callable[[Any, Any], tuple[str, Any]] | None = None
+        """Makes a template and a view of what the framework told instead, of those that passed by;
+        a framework need not do that for each."""
         # What every request needs, at hand.
         self._own = (
             re.compile("^" + re.escape(settings.mount) + "(?:/|$)") if settings.dashboard else None
         )
         self._excluded = _joined((*settings.exclude_paths, *([self._own] if self._own else ())))
-        self._paths: dict[str, str] = {}
-        """Templates of the paths that were seen lately; "" of what is excluded."""
+        self.passing.excluding = tuple(pattern.search for pattern in self._excluded)
         self._sampler = settings.sampler
         self._group_by = settings.group_by
         self._trigger = settings.trigger_param
-        self._only_counts = self._sampler is None and self._trigger is None
-        """Whether to measure a request depends on nothing but how many came before."""
+        self.passing.is_quick = not (self._sampler or self._trigger or self._group_by)
         self.recent: deque[Record] = deque(maxlen=MOST_RECENT)
         """What was measured last."""
         self.seconds = 0.0
@@ -146,35 +153,26 @@ class Engine:
         *source*: the framework's request, for the sampler.  *call*: makes what the access
         check asks for, for the trigger parameter.
         """
+        if self.is_off:
+            return None
         try:
             recorder = self.recorder
-            if self._only_counts and self._paths.get(path):
-                return recorder.begin(not recorder.begun % recorder.every)
-            return self._begin(path, query, source, call)
+            name = self.passing.paths.get(path)
+            if name is None:
+                name = self._look_at(path)
+            if not name:
+                recorder.settle()
+                return None
+            if self._sampler is not None:
+                sampled = bool(self._sampler(source))
+            else:
+                sampled = recorder.next_is_sampled()
+            if self._trigger is None or not self._triggered(query, call):
+                return recorder.begin(sampled)
+            return recorder.begin(True, Triggered)
         except Exception:
             self._broken("at the beginning of a request")
             return None
-
-    def _begin(
-        self, path: str, query: str, source: Any, call: Callable[[], Call] | None
-    ) -> Visit | float | None:
-        """A request begins of which more must be known than that its turn has come."""
-        if self.is_off:
-            return None
-        recorder = self.recorder
-        name = self._paths.get(path)
-        if name is None:
-            name = self._look_at(path)
-        if not name:
-            recorder.settle()
-            return None
-        if self._sampler is not None:
-            sampled = bool(self._sampler(source))
-        else:
-            sampled = recorder.next_is_sampled()
-        if self._trigger is None or not self._triggered(query, call):
-            return recorder.begin(sampled)
-        return recorder.begin(True, Triggered)
 
     def finish(
         self,
@@ -194,24 +192,21 @@ class Engine:
         or class that answered.  *answered*: see Recorder.finish().  Does nothing if a Visit is
         over.
         """
-        if not isinstance(visit, float) and visit.is_over:
+        if isinstance(visit, float):
+            try:
+                if self._group_by is not None:
+                    route = self._name_of(route, path, status, source)
+            except Exception:
+                self._broken("at the end of a request")
+            self.passing.end(visit, method, path, route, view, status, answered)
+            return
+        if visit.is_over:
             return
         try:
             # What compares equal, or has the same hash, as it likes is no name to look up.
             if type(route) is not str or self._group_by is not None:
                 route = self._name_of(route, path, status, source)
             failed = status is None or status >= 500
-            if isinstance(visit, float):
-                now = perf_counter()
-                self.recorder.passed()
-                which = self.routes.seen(
-                    method, route or NO_ROUTE, (answered or now) - visit, failed, now
-                )
-                if which.endpoint is None:
-                    which.answered_by(view)
-                if self.investigation.state == "running":
-                    self._finished(which)
-                return
             is_asked_for = visit.keeps_snapshot  # no more when it is over
             done = self.recorder.finish(visit, method, route or NO_ROUTE, failed, view, answered)
             if done is None:
@@ -224,14 +219,39 @@ class Engine:
         except Exception:
             self._broken("at the end of a request")
 
-    def _name_of(self, route: object, path: str, status: int | None, source: Any) -> str:
+    def _passed(self, requests: list[Passed]) -> None:
+        """Requests that passed by are over."""
+        if self.is_off:
+            return
+        try:
+            for method, path, route, view, code, count, seconds, longest, over in requests:
+                if self.read_rule is not None and self._group_by is None:
+                    route, view = self.read_rule(route, view)
+                elif type(route) is not str:
+                    route = self._name_of(route, path, code)
+                failed = code is None or code >= 500
+                which = self.routes.seen(
+                    method, route or NO_ROUTE, seconds, failed, over, count, longest
+                )
+                if which.endpoint is None:
+                    which.answered_by(view)
+                if self.investigation.state == "running":
+                    self._finished(which)
+        except Exception:
+            self._broken("at the end of a request")
+
+    def _pace(self, state: str) -> None:
+        """While leaks are looked for, each request may be that after which a step is due."""
+        self.passing.is_eager = state == "running"
+
+    def _name_of(self, route: object, path: str, status: int | None, source: Any = None) -> str:
         """What stands for the template of a request whose framework tells none, or no text, or that
         the program itself puts in a group."""
         if self._group_by is not None:
             return str(self._group_by(source))
         if route is not None:
             return str(route)
-        return "" if status == 404 else self._paths.get(path) or template(path)
+        return "" if status == 404 else self.passing.paths.get(path) or template(path)
 
     def _finished(self, route: Route) -> None:
         """What is due after a request that was measured, or comes while leaks are looked for."""
@@ -244,7 +264,7 @@ class Engine:
     def drop(self, visit: Visit | float) -> None:
         """A request is gone, and nobody knows how it ended.  May be called in a collection."""
         if isinstance(visit, float):
-            self.recorder.passed()
+            self.passing.drop()
 
     def response_headers(self, visit: Visit) -> list[tuple[str, str]]:
         """What to add to a response that begins now."""
@@ -267,9 +287,9 @@ class Engine:
         is_excluded = any(pattern.search(path) for pattern in self._excluded)
         name = "" if is_excluded else template(path)
         if len(path) <= LONGEST_PATH:
-            if len(self._paths) >= MOST_PATHS:
-                self._paths = {}  # a new one: other threads may be about to look into this
-            self._paths[path] = name
+            if len(self.passing.paths) >= MOST_PATHS:
+                self.passing.paths = {}  # other threads may be about to look into the old one
+            self.passing.paths[path] = name
         return name
 
     # -- our own pages
@@ -422,7 +442,7 @@ class Engine:
 
     def _broken(self, when: str) -> None:
         self.is_off = True
-        self._only_counts = False
+        self.passing.is_quick = False
         log.exception("memscope failed %s and is off until the process restarts", when)
 
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from memscope.leaks import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from memscope.leak_report import Leak, LeakReport
     from memscope.web.routes import Route, Routes
@@ -71,6 +71,8 @@ class Investigation:
         self._watch: Watch | None = None
         self._counts: list[Counter[str]] = []
         self._waiting_since = 0.0
+        self.on_state: Callable[[str], None] = _ignore
+        """Called with each new state."""
         self.state = "none"
         """"none", "running", "done" or "failed"."""
         self.because = ""
@@ -132,6 +134,7 @@ class Investigation:
             self._watch = None
             self.longest_stop = 0.0
             self._waiting_since = time.monotonic()
+        self.on_state("running")
         return True
 
     def cancel(self) -> None:
@@ -207,6 +210,11 @@ class Investigation:
             self._watch.stop()
         self._watch = None
         self.state = state
+        self.on_state(state)
+
+
+def _ignore(state: str) -> None:
+    """For who has no use for it."""
 
 
 def attribute(leak: Leak, routes: Routes, counts: Sequence[Counter[str]]) -> Attribution:

@@ -22,8 +22,8 @@ alive is moved to the old generation by that, and a request that is in a cycle, 
 Django are, would stay there for long when it is garbage.  For the same reason there is
 prepare().
 
-A request that is not measured, while none is, only passes by: it is one more of a deque until it
-is over, and takes no lock.  It costs a tenth of one that is measured, and is what most are.
+A request that is not measured, while none is, only passes by: it is one more in flight until it is
+over, and then one more of its route.  That is done by the C core, and is what most are.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from memscope import _memscope
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from memscope._memscope import Passed
     from memscope.web.routes import Route, Routes
 
 __all__ = ["Record", "Recorder", "Triggered", "Visit"]
@@ -135,14 +136,16 @@ class Recorder:
         every: int = 1,
         warmup: int = 0,
         on_record: Callable[[Record], None] | None = None,
+        on_passed: Callable[[list[Passed]], None] | None = None,
     ) -> None:
         self.routes = routes
+        self.passing = _memscope.Passing(every, on_passed or _forget)
+        """Closed while something is measured or about to be: while there is a span, and until what
+        the last one retained has been read for the second time."""
         self.every = every
         self._warmup = warmup
         self._on_record = on_record
         self._lost: deque[Span] = deque()
-        self.begun = 0
-        """Requests that began."""
         self.mixed_requests = 0
         """Of spans of several routes."""
         self.mixed_bytes = 0
@@ -156,7 +159,8 @@ class Recorder:
         # One that its owner may ask for again: a collection in here may close a response that
         # somebody dropped, which is the end of its request (finish()).
         self._lock = threading.RLock()
-        self._passing: deque[None] = deque()
+        self.passing.forked()
+        self.passing.open()
         self._active = 0
         self._span: Span | None = None
         self._pending: tuple[Span, int, int] | None = None
@@ -170,12 +174,19 @@ class Recorder:
 
     @property
     def in_flight(self) -> int:
-        return self._active + len(self._passing)
+        return self._active + self.passing.in_flight
+
+    @property
+    def begun(self) -> int:
+        """Requests that began."""
+        return self.passing.begun
 
     @property
     def busy_seconds(self) -> float:
         """For how long there has been a request in flight; 0 if there is none."""
-        return perf_counter() - self._since if self.in_flight else 0.0
+        if self._active:
+            return perf_counter() - self._since
+        return perf_counter() - self.passing.since if self.passing.in_flight else 0.0
 
     def next_is_sampled(self) -> bool:
         """Whether the turn has come to measure a request."""
@@ -183,17 +194,12 @@ class Recorder:
 
     def begin(self, sampled: bool, kind: type[Visit] = Visit) -> Visit | float:
         """A request begins.  One that only passes by is no more than the time when it did."""
-        if not sampled and self._pending is None:
-            passing = self._passing
-            began = perf_counter()
-            if not passing:
-                self._since = began
-            passing.append(None)
-            # After that: who begins to measure looks for these after it has set the span.
-            if self._span is None:
-                self.begun += 1
+        if not sampled:
+            began = self.passing.enter()
+            if began is not None:
                 return began
-            passing.pop()
+        # What is noted of those that passed by is memory too, and this is not this request's.
+        self.passing.flush()
         readings = None
         if self._pending is not None:
             # First, so that what is remembered of the last request is not this one's.
@@ -209,16 +215,16 @@ class Recorder:
         settled = None
         now = perf_counter()
         with self._lock:
-            self.begun += 1
+            self.passing.count()
             if self._lost:
                 self._count_lost()
             span = self._span
             if span is None:
                 self._span = span = Span(self._lost, readings if sampled else None)
-                if self._passing:
+                self._since = now
+                if self.passing.close():
                     span.is_measured = False
-                else:
-                    self._since = now
+                    self._since = self.passing.since
                 if self._disturbances:
                     span.is_measured = False
                 settled = self._take_pending()
@@ -234,6 +240,7 @@ class Recorder:
         An adapter calls it where its framework makes that object before it asks us.
         """
         self._prepared = None
+        self.passing.flush()
         if not self.in_flight and (self._pending is not None or self.next_is_sampled()):
             if self._pending is not None:
                 self.settle()
@@ -251,6 +258,7 @@ class Recorder:
             if self._active:
                 return
             settled = self._take_pending()
+            self._reopen()
         if settled is not None and readings is not None:
             self._settle(settled, readings)
 
@@ -259,6 +267,7 @@ class Recorder:
         memory, has come in between."""
         with self._lock:
             self._pending = None
+            self._reopen()
 
     @contextmanager
     def left_out(self) -> Iterator[None]:
@@ -328,6 +337,8 @@ class Recorder:
             is_last = not self._active
             if is_last:
                 self._span = None
+                if not span.is_measured:
+                    self._reopen()
         route.answered_by(view)
         if not span.is_measured:
             if visit.sampled:
@@ -343,12 +354,8 @@ class Recorder:
                     self._settled = None
                 else:
                     self._share(span)
+                    self._reopen()
         return route, seconds
-
-    def passed(self) -> None:
-        """One that only passes by is over: to be called once, and if need be in a collection."""
-        if self._passing:  # else it began before a fork
-            self._passing.pop()
 
     def retained_so_far(self, visit: Visit) -> int | None:
         """Bytes that are live now and were not when the request began; None if others were in
@@ -366,8 +373,13 @@ class Recorder:
             self.mixed_requests = self.mixed_bytes = 0
             if self._span is not None:
                 self._span.is_measured = False
+            self._reopen()
 
     # -- under the lock
+
+    def _reopen(self) -> None:
+        if self._span is None and self._pending is None:
+            self.passing.open()
 
     def _take_pending(self) -> tuple[Span, int, int] | None:
         pending = self._pending
@@ -382,6 +394,7 @@ class Recorder:
                 self._active -= 1
                 if not self._active:
                     self._span = None
+                    self._reopen()
 
     def _share(self, span: Span) -> None:
         for route, each in span.routes.items():
@@ -421,6 +434,10 @@ class Recorder:
             part = size * (number + 1) // count
             route.retained.append(part - size * number // count)
             route.totals.append(self.total - size + part)
+
+
+def _forget(passed: list[Passed]) -> None:
+    """For who has no use for requests that pass by."""
 
 
 def _collect_young() -> None:

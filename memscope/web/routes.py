@@ -18,7 +18,7 @@ from memscope.table import printable
 from memscope.web.trend import Trend, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from memscope.leak_report import Site
 
@@ -197,6 +197,10 @@ class Route:
         self.totals.clear()
 
 
+def _nothing() -> None:
+    pass
+
+
 class Routes:
     """All routes that were seen."""
 
@@ -208,14 +212,19 @@ class Routes:
         """By method and template, of those whose name is both as they are."""
         self.dropped = 0
         """Requests of routes that are not told apart."""
+        self.before_reading: Callable[[], None] = _nothing
+        """Called before somebody looks: requests may be over that are not counted yet."""
 
     def __len__(self) -> int:
+        self.before_reading()
         return len(self._routes)
 
     def __iter__(self) -> Iterator[Route]:
+        self.before_reading()
         return iter(tuple(self._routes.values()))
 
     def get(self, name: str) -> Route | None:
+        self.before_reading()
         return self._routes.get(name)
 
     def seen(
@@ -225,18 +234,23 @@ class Routes:
         seconds: float = 0.0,
         failed: bool = False,
         now: float = 0.0,
+        count: int = 1,
+        longest: float = 0.0,
     ) -> Route:
-        """The route of a request, which is counted."""
+        """The route of a request, or of *count* that took *seconds* together, which are counted.
+
+        *longest*: the seconds of the longest, if they are several.
+        """
         route = self._known.get((method, name))
         if route is None:
             route = self._other(method, name)
-        route.requests += 1
+        route.requests += count
         route.last_seen = now
         route.seconds += seconds
-        if seconds > route.longest:
-            route.longest = seconds
+        if (longest or seconds) > route.longest:
+            route.longest = longest or seconds
         if failed:
-            route.errors += 1
+            route.errors += count
         return route
 
     def _other(self, method: str, name: str) -> Route:
@@ -257,6 +271,7 @@ class Routes:
         return route
 
     def clear(self) -> None:
+        self.before_reading()
         self._routes.clear()
         self._known.clear()
         self.dropped = 0

@@ -3,6 +3,7 @@
 #include "bind/bind.h"
 #include "bind/graph_dominators.h"
 #include "bind/graph_join.h"
+#include "bind/passing.h"
 
 PyDoc_STRVAR(module_doc,
 "The C core of memscope: records who allocated each block of memory.\n"
@@ -20,6 +21,13 @@ static const struct {
     {offsetof(struct module_state, history_type), &history_spec},
     {offsetof(struct module_state, survivors_type), &survivors_spec},
     {offsetof(struct module_state, dominators_type), &graph_dominators_spec},
+    {offsetof(struct module_state, passing_type), &passing_spec},
+    {offsetof(struct module_state, wsgi_application_type), &wsgi_application_spec},
+    {offsetof(struct module_state, wsgi_start_type), &wsgi_start_spec},
+    {offsetof(struct module_state, wsgi_body_type), &wsgi_body_spec},
+    {offsetof(struct module_state, wsgi_sized_body_type), &wsgi_sized_body_spec},
+    {offsetof(struct module_state, wsgi_chunks_type), &wsgi_chunks_spec},
+    {offsetof(struct module_state, asgi_send_type), &asgi_send_spec},
 };
 
 #define TYPE_COUNT (sizeof type_specs / sizeof type_specs[0])

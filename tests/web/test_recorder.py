@@ -51,7 +51,7 @@ def begun(recorder: Recorder) -> Visit:
 
 def over(recorder: Recorder, one: Visit | float, name: str = "/") -> None:
     if isinstance(one, float):
-        recorder.passed()
+        recorder.passing.drop()
     else:
         recorder.finish(one, "GET", name)
 
@@ -149,7 +149,7 @@ def test_a_request_that_is_not_measured_is_counted_and_spoils_the_span() -> None
     assert isinstance(plain, float)
     assert recorder.in_flight == 1
     visit(recorder, "/", keep, sampled=True)
-    recorder.passed()
+    recorder.passing.drop()
     recorder.settle()
     assert (recorder.begun, recorder.in_flight) == (3, 0)
     route = route_of(recorder, "/")
@@ -176,7 +176,7 @@ def test_one_that_passed_by_since_before_a_fork_is_not_counted_twice() -> None:
     recorder.begin(False)
     recorder.forked()
     assert recorder.in_flight == 0
-    recorder.passed()
+    recorder.passing.drop()
     assert recorder.in_flight == 0
     recorder.begin(False)
     assert recorder.in_flight == 1

@@ -111,6 +111,18 @@ pycompat_is_immortal(PyObject *object)
 #endif
 }
 
+/* time.perf_counter(); 0 if there is no such clock. */
+static inline double
+pycompat_perf_counter(void)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    PyTime_t time;
+    return PyTime_PerfCounterRaw(&time) < 0 ? 0.0 : PyTime_AsSecondsDouble(time);
+#else
+    return _PyTime_AsSecondsDouble(_PyTime_GetPerfCounter());
+#endif
+}
+
 /* Whether the process is on its way out: states of detached threads are freed
  * without notice from then on. */
 static inline int

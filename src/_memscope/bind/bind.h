@@ -12,6 +12,8 @@ struct module_state {
     PyTypeObject *history_type, *survivors_type;
     PyTypeObject *join_type;
     PyTypeObject *dominators_type;
+    PyTypeObject *passing_type, *wsgi_application_type, *wsgi_start_type, *wsgi_body_type,
+        *wsgi_sized_body_type, *wsgi_chunks_type, *asgi_send_type;
     int layout_is_tried, layout_is_right;       /* layout_is_verified */
     PyMemAllocatorEx obj_allocator;             /* process_remember_pymalloc; zero: not seen */
     int obj_allocator_is_malloc;
@@ -51,6 +53,9 @@ extern PyType_Spec graph_spec;
 
 /* history.c, survivors.c: which objects stay over a series of graphs, and where. */
 extern PyType_Spec history_spec, survivors_spec;
+
+/* passing.c: requests of a web service that nothing is measured of. */
+extern PyType_Spec passing_spec;
 
 /* A frozen copy of all traces, empty if tracing is off; NULL without memory.  Holding the
  * GIL; runs no Python code (tracing.c). */
