@@ -272,7 +272,7 @@ class History:
     def growers(self, rises: SupportsIndex, /) -> list[tuple[int, int, int, int]]: ...
     def survivors(self, avoid: Sequence[int] = (), /) -> Survivors: ...
 
-# bind/passing.c, passing_wsgi.c, passing_asgi.c -- requests that nothing is measured of.
+# bind/passing*.c -- requests of a web service that nothing is measured of.
 
 Passed: TypeAlias = tuple[Any, Any, Any, Any, int | None, int, float, float, float]
 """(method, path, route, view, code, requests, seconds, the longest's, end of the last)"""

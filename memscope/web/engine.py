@@ -242,6 +242,7 @@ class Engine:
 
     def _pace(self, state: str) -> None:
         """While leaks are looked for, each request may be that after which a step is due."""
+        self.passing.flush()  # those came before
         self.passing.is_eager = state == "running"
 
     def _name_of(self, route: object, path: str, status: int | None, source: Any = None) -> str:

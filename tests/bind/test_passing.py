@@ -177,6 +177,43 @@ def test_what_says_whether_a_path_is_excluded_may_fail() -> None:
     assert counted.passing.in_flight == 0
 
 
+def interrupts(*_: Any) -> Any:
+    raise KeyboardInterrupt
+
+
+def test_what_is_none_of_ours_to_catch() -> None:
+    counted = Counted()
+    counted.passing.excluding = (interrupts,)
+    with pytest.raises(KeyboardInterrupt):
+        counted.passing.begin("/")
+    with pytest.raises(KeyboardInterrupt):
+        served(hello, counted)
+    counted.passing.excluding = ()
+
+    class Request:
+        url_rule = property(interrupts)
+
+    application = counted.passing.wsgi(hello, refuse, ("request", "url_rule"))
+    with pytest.raises(KeyboardInterrupt):
+        application({**ENVIRON, "request": Request()}, print)
+    assert counted.passing.in_flight == 0
+    assert [one[4] for one in counted.kinds()] == [None]
+
+
+def test_what_a_view_is_bound_to_is_not_held() -> None:
+    class Handler:
+        def get(self) -> None:
+            pass
+
+    counted, handler = Counted(), Handler()
+    gone = weakref.ref(handler)
+    for _ in range(2):
+        counted.passing.end(0.0, "GET", "/", "/", handler.get, 200)
+    del handler
+    assert gone() is None
+    assert counted.kinds() == [("GET", None, "/", Handler.get, 200, 2)]
+
+
 def test_close_tells_what_is_in_flight() -> None:
     counted = Counted()
     before = perf_counter()

@@ -79,6 +79,10 @@ class Got:
 PASSING = {"sampler": lambda request: False}
 """Options with which no request is measured."""
 
+CORE = {"every": 1000}
+"""Options with which no request is measured but the first, and that is over: so it passes by in the
+core."""
+
 
 def ask(app: Any, path: str = "/", method: str = "GET", *chunks: bytes, **more: Any) -> Got:
     return asyncio.run(Got(*chunks).call(app, path, method, **more))
@@ -87,6 +91,8 @@ def ask(app: Any, path: str = "/", method: str = "GET", *chunks: bytes, **more: 
 def watch(app: Any, **options: Any) -> tuple[MemscopeMiddleware, Engine]:
     middleware = MemscopeMiddleware(app, enabled=True, **options)
     assert middleware.engine is not None
+    if options == CORE:
+        middleware.engine.passing.count()
     return middleware, middleware.engine
 
 
@@ -217,7 +223,7 @@ def test_what_the_server_raises_reaches_the_application() -> None:
 
 @pytest.mark.parametrize("error", [LookupError("as asked"), KeyboardInterrupt(), SystemExit(2)])
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+@pytest.mark.parametrize("options", [{}, PASSING, CORE], ids=["measured", "passing", "core"])
 def test_an_exception_is_raised_untouched(
     error: BaseException, when: str, options: dict[str, Any]
 ) -> None:
@@ -237,7 +243,7 @@ def test_an_exception_is_raised_untouched(
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+@pytest.mark.parametrize("options", [{}, PASSING, CORE], ids=["measured", "passing", "core"])
 def test_a_cancelled_request_is_over(backend: str, options: dict[str, Any]) -> None:
     cleaned: list[bool] = []
 
@@ -260,7 +266,7 @@ def test_a_cancelled_request_is_over(backend: str, options: dict[str, Any]) -> N
     assert engine.recorder.in_flight == 0
 
 
-@pytest.mark.parametrize("options", [{}, PASSING], ids=["measured", "passing"])
+@pytest.mark.parametrize("options", [{}, PASSING, CORE], ids=["measured", "passing", "core"])
 def test_a_request_that_is_thrown_away_is_not_in_flight(options: dict[str, Any]) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await Pause()

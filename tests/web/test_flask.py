@@ -127,12 +127,19 @@ def routes(app: Flask) -> dict[str, int]:
         ("/folder", "GET (no route)", None),
     ],
 )
-def test_routes(path: str, name: str, qualname: str | None) -> None:
-    app = watched()
+@pytest.mark.parametrize("is_measured", [True, False], ids=["measured", "core"])
+def test_routes(path: str, name: str, qualname: str | None, is_measured: bool) -> None:
+    app = watched(EVERY=1 if is_measured else 1000)
+    if not is_measured:
+        for _ in range(2):
+            ask(app, "/")
+        engine_of(app).recorder.reset()
+        assert engine_of(app).passing.is_open
     ask(app, path)
     [route] = engine_of(app).routes
     assert route.name == name
     assert route.requests == 1
+    assert route.measured == 0
     if qualname is None:
         assert route.endpoint is None
     else:

@@ -21,32 +21,45 @@ enter(Passing *self, double *began)
     return 1;
 }
 
-/* Whether requests of a path are watched at all. */
+int
+passing_clear_error(void)
+{
+    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception)) {
+        return -1;
+    }
+    PyErr_Clear();
+    return 0;
+}
+
+/* Whether requests of a path are watched at all; -1: see passing_begin(). */
 static int
 is_watched(Passing *self, PyObject *path)
 {
     PyObject *known = PyDict_GetItemWithError(self->paths, path);
-    if (known != NULL && PyUnicode_CheckExact(known)) {
-        return PyUnicode_GET_LENGTH(known) > 0;
+    if (known != NULL) {
+        return PyUnicode_CheckExact(known) && PyUnicode_GET_LENGTH(known) > 0;
     }
     /* One of many with a number in it, perhaps. */
     PyObject *excluding = Py_NewRef(self->excluding);
-    int found = known != NULL || PyErr_Occurred() != NULL;
-    for (Py_ssize_t i = 0; !found && i < PyTuple_GET_SIZE(excluding); i++) {
+    int watched = PyErr_Occurred() == NULL;
+    for (Py_ssize_t i = 0; watched && i < PyTuple_GET_SIZE(excluding); i++) {
         PyObject *match = PyObject_CallOneArg(PyTuple_GET_ITEM(excluding, i), path);
-        found = match != Py_None;
+        watched = match == Py_None;
         Py_XDECREF(match);
     }
-    PyErr_Clear();
     Py_DECREF(excluding);
-    return !found;
+    return passing_clear_error() < 0 ? -1 : watched;
 }
 
 int
 passing_begin(Passing *self, PyObject *path, double *began)
 {
-    return self->is_quick && self->is_open && self->begun % self->every != 0
-           && PyUnicode_CheckExact(path) && is_watched(self, path) && enter(self, began);
+    if (!self->is_quick || !self->is_open || self->begun % self->every == 0
+        || !PyUnicode_CheckExact(path)) {
+        return 0;
+    }
+    int watched = is_watched(self, path);
+    return watched <= 0 ? watched : enter(self, began);
 }
 
 void
@@ -163,6 +176,13 @@ is_same(PyObject *one, PyObject *other)
            == 0;
 }
 
+/* What answers, without what it is bound to: that may be of this one request. */
+static PyObject *
+function_of(PyObject *view)
+{
+    return view != NULL && PyMethod_Check(view) ? PyMethod_GET_FUNCTION(view) : view;
+}
+
 /* Where a request is counted; a new one if need be, NULL if there is no room for it. */
 static struct kind *
 kind_of(Passing *self, const struct passed *request)
@@ -170,9 +190,10 @@ kind_of(Passing *self, const struct passed *request)
     int code = code_of(request->status);
     PyObject *route = request->route == Py_None ? NULL : request->route;
     PyObject *path = route == NULL ? request->path : NULL;
+    PyObject *view = function_of(request->view);
     struct kind *kind = self->kinds;
     for (int i = 0; i < self->count; i++, kind++) {
-        if (kind->code == code && kind->view == request->view && is_same(kind->route, route)
+        if (kind->code == code && kind->view == view && is_same(kind->route, route)
             && is_same(kind->path, path) && is_same(kind->method, request->method)) {
             return kind;
         }
@@ -185,7 +206,7 @@ kind_of(Passing *self, const struct passed *request)
         .method = Py_XNewRef(request->method),
         .path = Py_XNewRef(path),
         .route = Py_XNewRef(route),
-        .view = Py_XNewRef(request->view),
+        .view = Py_XNewRef(view),
         .code = code,
     };
     return kind;
@@ -220,18 +241,26 @@ PyDoc_STRVAR(begin_doc,
 "it calls end() or drop(), and one of them once.  None: it does not pass by, because its turn\n"
 "has come to be measured, or nothing passes by now, or *path* is excluded.");
 
+/* What Python gets for passing_begin() and enter(). */
 static PyObject *
-begin(PyObject *object, PyObject *path)
+time_or_none(Passing *self, int passes, double began)
 {
-    double began;
-    if (!passing_begin((Passing *)object, path, &began)) {
-        Py_RETURN_NONE;
+    if (passes <= 0) {
+        return passes < 0 ? NULL : Py_NewRef(Py_None);
     }
     PyObject *time = PyFloat_FromDouble(began);
     if (time == NULL) {
-        passing_drop((Passing *)object);
+        passing_drop(self);
     }
     return time;
+}
+
+static PyObject *
+begin(PyObject *object, PyObject *path)
+{
+    double began = 0.0;
+    int passes = passing_begin((Passing *)object, path, &began);
+    return time_or_none((Passing *)object, passes, began);
 }
 
 PyDoc_STRVAR(enter_doc,
@@ -243,15 +272,9 @@ PyDoc_STRVAR(enter_doc,
 static PyObject *
 enter_method(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
-    double began;
-    if (!enter((Passing *)object, &began)) {
-        Py_RETURN_NONE;
-    }
-    PyObject *time = PyFloat_FromDouble(began);
-    if (time == NULL) {
-        passing_drop((Passing *)object);
-    }
-    return time;
+    double began = 0.0;
+    int passes = enter((Passing *)object, &began);
+    return time_or_none((Passing *)object, passes, began);
 }
 
 PyDoc_STRVAR(end_doc,
@@ -398,6 +421,29 @@ set_excluding(PyObject *object, PyObject *value, void *Py_UNUSED(unused))
     return 0;
 }
 
+static int
+make_names(PyObject **names)
+{
+    static const char *const texts[NAMES] = {
+        [PATH] = "PATH_INFO",
+        [REQUEST_METHOD] = "REQUEST_METHOD",
+        [ROUTE] = "memscope.route",
+        [VIEW] = "memscope.view",
+        [FILE_WRAPPER] = "wsgi.file_wrapper",
+        [TYPE] = "type",
+        [STATUS] = "status",
+        [MORE_BODY] = "more_body",
+        [CLOSE] = "close",
+    };
+    for (int i = 0; i < NAMES; i++) {
+        names[i] = PyUnicode_InternFromString(texts[i]);
+        if (names[i] == NULL) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static PyObject *
 new_passing(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -417,8 +463,7 @@ new_passing(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         self->is_open = self->is_quick = 1;
         self->paths = PyDict_New();
         self->excluding = PyTuple_New(0);
-        if (self->paths == NULL || self->excluding == NULL || wsgi_make_names(self->names) < 0
-            || asgi_make_names(self->asgi_names) < 0) {
+        if (self->paths == NULL || self->excluding == NULL || make_names(self->names) < 0) {
             Py_CLEAR(self);
         }
     }
@@ -466,11 +511,8 @@ dealloc(PyObject *object)
     for (int i = 0; i < self->count; i++) {
         release(&self->kinds[i]);
     }
-    for (int i = 0; i < WSGI_NAMES; i++) {
+    for (int i = 0; i < NAMES; i++) {
         Py_CLEAR(self->names[i]);
-    }
-    for (int i = 0; i < ASGI_NAMES; i++) {
-        Py_CLEAR(self->asgi_names[i]);
     }
     Py_CLEAR(self->paths);
     Py_CLEAR(self->excluding);

@@ -8,29 +8,12 @@
 
 typedef struct {
     PyObject_HEAD
+    Passing *passing;           /* owned */
     PyObject *send;             /* owned */
-    PyObject *names[ASGI_NAMES];    /* owned, of the Passing */
     PyObject *status;           /* owned; None: not known */
     double answered;
     vectorcallfunc call;
 } Send;
-
-int
-asgi_make_names(PyObject **names)
-{
-    static const char *const texts[ASGI_NAMES] = {
-        [TYPE] = "type",
-        [STATUS] = "status",
-        [MORE_BODY] = "more_body",
-    };
-    for (int i = 0; i < ASGI_NAMES; i++) {
-        names[i] = PyUnicode_InternFromString(texts[i]);
-        if (names[i] == NULL) {
-            return -1;
-        }
-    }
-    return 0;
-}
 
 static int
 is_text(PyObject *object, const char *text)
@@ -42,17 +25,17 @@ is_text(PyObject *object, const char *text)
 static void
 note(Send *self, PyObject *message)
 {
-    PyObject *type = PyDict_GetItemWithError(message, self->names[TYPE]);
+    PyObject *type = PyDict_GetItemWithError(message, self->passing->names[TYPE]);
     if (type == NULL || !PyUnicode_CheckExact(type)) {
         return;
     }
     if (is_text(type, "http.response.start")) {
-        PyObject *status = PyDict_GetItemWithError(message, self->names[STATUS]);
+        PyObject *status = PyDict_GetItemWithError(message, self->passing->names[STATUS]);
         Py_XSETREF(self->status, Py_NewRef(status == NULL ? Py_None : status));
     }
     else if (is_text(type, "http.response.body") || is_text(type, "http.response.pathsend")
              || is_text(type, "http.response.zerocopysend")) {
-        PyObject *more = PyDict_GetItemWithError(message, self->names[MORE_BODY]);
+        PyObject *more = PyDict_GetItemWithError(message, self->passing->names[MORE_BODY]);
         if (more == NULL || more == Py_False || more == Py_None) {
             self->answered = pycompat_perf_counter();
         }
@@ -65,7 +48,9 @@ send_call(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *name
     Send *self = (Send *)object;
     if (PyVectorcall_NARGS(nargsf) == 1 && PyDict_CheckExact(args[0])) {
         note(self, args[0]);
-        PyErr_Clear();
+        if (passing_clear_error() < 0) {
+            return NULL;
+        }
     }
     return PyObject_Vectorcall(self->send, args, nargsf, names);
 }
@@ -75,6 +60,7 @@ send_traverse(PyObject *object, visitproc visit, void *arg)
 {
     Send *self = (Send *)object;
     Py_VISIT(Py_TYPE(object));
+    Py_VISIT(self->passing);
     Py_VISIT(self->send);
     Py_VISIT(self->status);
     return 0;
@@ -86,11 +72,9 @@ send_dealloc(PyObject *object)
     Send *self = (Send *)object;
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
+    Py_DECREF(self->passing);
     Py_DECREF(self->send);
     Py_DECREF(self->status);
-    for (int i = 0; i < ASGI_NAMES; i++) {
-        Py_DECREF(self->names[i]);
-    }
     PyObject_GC_Del(object);
     Py_DECREF(type);
 }
@@ -106,13 +90,11 @@ passing_asgi(PyObject *object, PyObject *send)
     struct module_state *state = PyType_GetModuleState(Py_TYPE(object));
     Send *self = PyObject_GC_New(Send, state->asgi_send_type);
     if (self != NULL) {
+        self->passing = (Passing *)Py_NewRef(object);
         self->send = Py_NewRef(send);
         self->status = Py_NewRef(Py_None);
         self->answered = 0.0;
         self->call = send_call;
-        for (int i = 0; i < ASGI_NAMES; i++) {
-            self->names[i] = Py_NewRef(((Passing *)object)->asgi_names[i]);
-        }
         PyObject_GC_Track(self);
     }
     return (PyObject *)self;
