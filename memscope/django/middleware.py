@@ -60,6 +60,7 @@ class MemscopeMiddleware:
                 " INSTALLED_APPS: there are no system checks and no manage.py memscope"
             )
         self.engine: Engine = engine
+        self._passing = engine.passing
         self.get_response = get_response
         self._has_trigger = engine.settings.trigger_param is not None
         self._is_async = iscoroutinefunction(get_response)
@@ -69,7 +70,7 @@ class MemscopeMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self._is_async:
             return self.__acall__(request)
-        passing, get_response = self.engine.passing, self.get_response
+        passing, get_response = self._passing, self.get_response
         began = passing.begin(request.path_info)
         if began is None:
             return self._answer(request)

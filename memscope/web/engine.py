@@ -29,7 +29,7 @@ from memscope.web.routes import NO_ROUTE, Routes, template
 from memscope.web.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Self
 
     from memscope._memscope import Passed
@@ -88,10 +88,11 @@ class Engine:
         a framework need not do that for each."""
         # What every request needs, at hand.
         self._own = (
-            re.compile("^" + re.escape(settings.mount) + "(?:/|$)") if settings.dashboard else None
+            re.compile("^" + re.escape(settings.mount) + "(?![^/])") if settings.dashboard else None
         )
-        self._excluded = _joined((*settings.exclude_paths, *([self._own] if self._own else ())))
-        self.passing.excluding = tuple(pattern.search for pattern in self._excluded)
+        self.passing.excluding = _finders(
+            (*settings.exclude_paths, *([self._own] if self._own else ()))
+        )
         self._sampler = settings.sampler
         self._group_by = settings.group_by
         self._trigger = settings.trigger_param
@@ -285,7 +286,7 @@ class Engine:
 
     def _look_at(self, path: str) -> str:
         """The template of a path that was not seen lately; "" if it is excluded."""
-        is_excluded = any(pattern.search(path) for pattern in self._excluded)
+        is_excluded = any(find(path) for find in self.passing.excluding)
         name = "" if is_excluded else template(path)
         if len(path) <= LONGEST_PATH:
             if len(self.passing.paths) >= MOST_PATHS:
@@ -447,12 +448,23 @@ class Engine:
         log.exception("memscope failed %s and is off until the process restarts", when)
 
 
-def _joined(patterns: tuple[re.Pattern[str], ...]) -> tuple[re.Pattern[str], ...]:
-    """Fewer patterns that match the same."""
+def _finders(patterns: Sequence[re.Pattern[str]]) -> tuple[Callable[[str], object], ...]:
+    """Functions that find what *patterns* do, but as few as may be, and that look at the beginning
+    only where that is enough."""
     plain = [one for one in patterns if not one.groups and one.pattern[:2] != "(?"]
     others = [one for one in patterns if one not in plain]
-    joined = [re.compile("|".join(f"(?:{one.pattern})" for one in plain))] if plain else []
-    return (*joined, *others)
+    at_start = [one for one in plain if one.pattern[:1] == "^" and "|" not in one.pattern]
+    anywhere = [one for one in plain if one not in at_start]
+    finders = [one.search for one in others]
+    if at_start:
+        finders.append(_joined(at_start).match)
+    if anywhere:
+        finders.append(_joined(anywhere).search)
+    return tuple(finders)
+
+
+def _joined(patterns: Sequence[re.Pattern[str]]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{one.pattern})" for one in patterns))
 
 
 def _forked(engine: Engine | None) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import re
 import sys
 import threading
 from typing import Any
@@ -87,6 +88,28 @@ def test_errors_are_counted() -> None:
         request(engine, route="/", status=status)
     (route,) = engine.routes
     assert (route.requests, route.errors) == (5, 3)
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        [],
+        ["^/a", "^/b$"],
+        ["/b$", "^/a|x", "^(?:/c|/d)$"],
+        ["(a)(b)", "(?i)^/AB", "^/a", "b"],
+    ],
+)
+def test_paths_are_excluded_as_each_pattern_says(patterns: list[str]) -> None:
+    engine = engine_of(every=1000, exclude_paths=patterns, dashboard=True, token="x" * 32)
+    engine.passing.count()
+    mount = engine.settings.mount
+    own = [mount, f"{mount}/", f"{mount}/types", f"/x{mount}", f"{mount}s"]
+    for path in ["/", "/a", "/b", "/b/", "/xb", "/ax", "/c", "/cd", "/d", "/ab", "/AB", "/x", *own]:
+        excluded = any(re.search(pattern, path) for pattern in patterns)
+        excluded = excluded or path in own[:3]
+        assert (engine.passing.begin(path) is None) == excluded, path
+        assert (engine.begin(path, "", None) is None) == excluded, path
+        assert (engine.passing.begin(path) is None) == excluded, path
 
 
 def test_our_own_failure_is_logged_once_and_ends_us(
