@@ -59,7 +59,7 @@ class Memscope:
 
 
 class Watched:
-    """One application under watch, in the place of its wsgi_app."""
+    """One application under watch; until its first request in the place of its wsgi_app."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app

@@ -163,13 +163,9 @@ class MemscopeMiddleware:
 
 def _finish(engine: Engine, visit: Visit | float, request: HttpRequest, status: int | None) -> None:
     match = request.resolver_match
-    route, view = (None, None) if match is None else (match.route, match.func)
-    path = request.path_info
-    if isinstance(visit, float) and engine.passing.is_quick:
-        engine.passing.end(visit, request.method, path, route, view, status)
-    else:
-        route, view = service.read_rule(route, view)
-        engine.finish(visit, request.method or "", path, route, status, view, request)
+    found = (None, None) if match is None else (match.route, match.func)
+    route, view = service.read_rule(*found)
+    engine.finish(visit, request.method or "", request.path_info, route, status, view, request)
 
 
 class _End:
