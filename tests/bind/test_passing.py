@@ -568,6 +568,15 @@ def test_the_route_is_read_when_the_response_begins(request_: Any, route: str | 
     assert [one[2] for one in counted.kinds()] == [route]
 
 
+@pytest.mark.parametrize(
+    ("sent", "path"), [("/\xd1\x8c", "/\u044c"), ("/\xff", "/\ufffd"), ("/a", "/a")]
+)
+def test_a_path_is_decoded(sent: str, path: str) -> None:
+    counted = Counted()
+    served(hello, counted, {**ENVIRON, "PATH_INFO": sent})
+    assert counted.kinds() == [("GET", path, None, None, 200, 1)]
+
+
 def test_route_and_view_of_the_environ() -> None:
     counted = Counted()
 
@@ -581,7 +590,7 @@ def test_route_and_view_of_the_environ() -> None:
 
 
 @pytest.mark.parametrize(
-    "environ", [{}, {"PATH_INFO": "/\xe9"}, {"PATH_INFO": ""}, {"PATH_INFO": 5}, [], None]
+    "environ", [{}, {"PATH_INFO": "/\u044c"}, {"PATH_INFO": ""}, {"PATH_INFO": 5}, [], None]
 )
 def test_who_does_not_pass_by_is_answered_otherwise(environ: Any) -> None:
     counted = Counted()

@@ -176,17 +176,33 @@ pass_by(Application *self, double began, PyObject *path, PyObject *environ,
     return wsgi_hand_on(state, start, result);
 }
 
+/* The path that a request asks for, owned: WSGI has bytes as texts of Latin-1.  NULL, and no
+ * error: there is none that passes by. */
+static PyObject *
+path_of(const Passing *passing, PyObject *environ)
+{
+    PyObject *path = wsgi_item_of(passing, environ, PATH);
+    if (path == NULL || (PyUnicode_CheckExact(path) && PyUnicode_IS_ASCII(path))) {
+        return path;
+    }
+    PyObject *bytes = PyUnicode_CheckExact(path) ? PyUnicode_AsLatin1String(path) : NULL;
+    Py_DECREF(path);
+    path = bytes == NULL
+               ? NULL
+               : PyUnicode_DecodeUTF8(PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes), "replace");
+    Py_XDECREF(bytes);
+    PyErr_Clear();
+    return path;
+}
+
 static PyObject *
 application_call(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     Application *self = (Application *)object;
     if (PyVectorcall_NARGS(nargsf) == 2 && names == NULL && self->passing->is_quick) {
-        PyObject *path = wsgi_item_of(self->passing, args[0], PATH);
+        PyObject *path = path_of(self->passing, args[0]);
         double began;
-        int passes = 0;
-        if (path != NULL && PyUnicode_CheckExact(path) && PyUnicode_IS_ASCII(path)) {
-            passes = passing_begin(self->passing, path, &began);
-        }
+        int passes = path == NULL ? 0 : passing_begin(self->passing, path, &began);
         PyObject *result = passes > 0 ? pass_by(self, began, path, args[0], args[1]) : NULL;
         Py_XDECREF(path);
         if (passes != 0) {
