@@ -115,6 +115,15 @@ CALLS: dict[str, Callable[[], object]] = {
     "status": lambda: (_memscope.status(), _memscope.start(), _memscope.status(), _memscope.stop()),
     "take_snapshot": lambda: (_memscope.start(9), _memscope.take_snapshot(), _memscope.stop()),
     "take_snapshot when off": _memscope.take_snapshot,
+    "clear_type_cache": _memscope.clear_type_cache,
+    "memory_of_epochs": lambda: (
+        _memscope.start(),
+        _memscope.memory_of_epochs((1, 2, 3)),
+        _memscope.stop(),
+    ),
+    "memory_of_epochs of nonsense": lambda: raises(
+        lambda: _memscope.memory_of_epochs((1, "x"))  # type: ignore[arg-type]
+    ),
     "advance_epoch when off": lambda: raises(_memscope.advance_epoch, RuntimeError),
     "Columns": lambda: raises(_memscope.Columns),
     "Columns.from_traces": columns,

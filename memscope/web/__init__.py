@@ -5,7 +5,8 @@
     engine          one for a middleware: joins all of what follows
     settings        what it is asked to do, checked
     recorder        requests in flight -> what each left behind
-    routes, trend   the routes that were seen, and which code answers them; do they keep growing?
+    routes, trend   the routes that were seen, and which code answers them; do they seem to grow?
+    suspicions      do they in truth?  births: what was allocated by their own requests
     investigation   a Watch over some rounds of requests: the leak report, by route
     timeline, shelf the process and its classes over the last minutes; snapshots that were taken
 

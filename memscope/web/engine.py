@@ -10,7 +10,6 @@ An error of ours never reaches the application: it is logged once, and the engin
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import re
@@ -27,6 +26,7 @@ from memscope.web.investigation import Investigation
 from memscope.web.recorder import Record, Recorder, Triggered
 from memscope.web.routes import NO_ROUTE, Routes, template
 from memscope.web.settings import Settings
+from memscope.web.suspicions import Suspicions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -54,11 +54,6 @@ MOST_PATHS, LONGEST_PATH = 1000, 200
 PAUSE = 60.0
 """Seconds between two leak reports that are begun by themselves."""
 
-CONFIRMED_EVERY = 5
-COLLECTIONS_APART = 20
-"""How many requests of a route, and times the length of a full collection, lie between two looks
-at whether it grows in truth."""
-
 
 class Engine:
     """See the top of the file.  Any thread may call it."""
@@ -81,6 +76,7 @@ class Engine:
         self.passing = self.recorder.passing
         """An adapter asks it first; what passes by there need not come here."""
         self.routes.before_reading = self.passing.flush
+        self.suspicions = Suspicions(self.routes, self.recorder)
         self.investigation = Investigation(self.routes, settings.nframe)
         self.investigation.on_state = self._pace
         self.read_rule: Callable[[Any, Any], tuple[str, Any]] | None = None
@@ -102,7 +98,6 @@ class Engine:
         self.seconds = 0.0
         """That our own work took, leak reports included."""
         self._reported = -PAUSE
-        self._collects_from = 0.0
         self.notes: tuple[str, ...] = ()
         """What somebody who looks at the figures should know."""
         self.timeline: Timeline | None = None
@@ -245,6 +240,7 @@ class Engine:
         """While leaks are looked for, each request may be that after which a step is due."""
         self.passing.flush()  # those came before
         self.passing.is_eager = state == "running"
+        self.suspicions.pause(state == "running")  # it has epochs of its own
 
     def _name_of(self, route: object, path: str, status: int | None, source: Any = None) -> str:
         """What stands for the template of a request whose framework tells none, or no text, or that
@@ -355,45 +351,9 @@ class Engine:
         if settings.on_report is not None:
             self._call_back({"kind": "request", **record._asdict()})
         route = None if retained is None else self.routes.get(record.route)
-        if route is not None:
-            if not route.is_confirmed:
-                self._confirm(route)
-            elif settings.report_threshold is not None:
-                self._consider(route, settings.report_threshold)
-
-    def _confirm(self, route: Route) -> None:
-        """See whether what a route seems to retain outlives a full collection.
-
-        The recorder collects the young generation only.  Garbage of an older one, such as a
-        connection that was still there when its request ended, waits for a full collection, and
-        looks until then as if it were retained.
-        """
-        if route.measured % CONFIRMED_EVERY or route.suspicion().verdict != "growing":
-            return
-        if not gc.isenabled():
-            route.is_confirmed = True  # garbage that nobody collects is retained
-            return
-        began = perf_counter()
-        if began < self._collects_from:
-            return
-        if not gc.get_freeze_count():
-            # A full collection empties the free lists too, whose blocks are no garbage.
-            # With everything frozen it does nothing else, and takes no time.
-            gc.freeze()
-            try:
-                gc.collect()
-            finally:
-                gc.unfreeze()
-        before = _memscope.get_traced_memory()[0]
-        gc.collect()
-        freed = before - _memscope.get_traced_memory()[0]
-        self._collects_from = began + COLLECTIONS_APART * (perf_counter() - began)
-        for one in self.routes:
-            if not one.is_confirmed and one.suspicion().verdict == "growing":
-                if 2 * freed >= sum(one.retained):
-                    one.begin_anew()
-                else:
-                    one.is_confirmed = True
+        self.suspicions.look(route)
+        if route is not None and route.is_confirmed and settings.report_threshold is not None:
+            self._consider(route, settings.report_threshold)
 
     def _consider(self, route: Route, threshold: int) -> None:
         """Begin a leak report if a route has grown enough for one."""

@@ -15,6 +15,7 @@ it did at the beginning of this one.  The second counts.  Only if the next one i
 coming it may be the first: what grew in between, with nothing in flight, is not the request's.
 A server with a thread for each request ends one thread while the next begins, so there the
 figures of one request are blurred by its neighbours', while those of all together add up.
+Whether a route grows is therefore not told by them alone; see ``memscope.web.suspicions``.
 
 The young garbage is collected before the second reading, which is where the next begins, so that a
 cycle that a request makes is not taken for something it keeps.  Not before the first: what is
@@ -31,7 +32,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -52,6 +53,15 @@ YOUNG = 1
 
 NEAR = 1.0
 """Seconds between two requests beyond which what grew in between is not the first one's."""
+
+
+class Readings(NamedTuple):
+    """What is traced and live."""
+
+    bytes: int
+    blocks: int
+    epoch: int = 0
+    """That begins with it; 0: none does."""
 
 
 class Ended:
@@ -93,23 +103,25 @@ class Triggered(Visit):
 class Span:
     """From the first request in flight until there is none."""
 
-    __slots__ = ("blocks", "bytes", "count", "is_measured", "lost", "routes")
+    __slots__ = ("blocks", "bytes", "count", "epoch", "is_measured", "lost", "routes")
 
     routes: dict[Route, list[float]]
     """Of those requests that are over: how many seconds each took."""
     bytes: int
     blocks: int
     """Live when it began."""
+    epoch: int
+    """That began with it; 0: none did."""
 
-    def __init__(self, lost: deque[Span], readings: tuple[int, int] | None) -> None:
-        """*readings*: bytes and blocks; None: it is not measured, and has no more than a count.
+    def __init__(self, lost: deque[Span], readings: Readings | None) -> None:
+        """*readings*: when it begins; None: it is not measured, and has no more than a count.
         *lost*: where requests are noted that nobody ends."""
         self.lost = lost
         self.count = 0
         """Requests of it."""
         self.is_measured = readings is not None
         if readings is not None:
-            self.bytes, self.blocks = readings
+            self.bytes, self.blocks, self.epoch = readings
             self.routes = {}
 
 
@@ -146,6 +158,8 @@ class Recorder:
         self._warmup = warmup
         self._on_record = on_record
         self._lost: deque[Span] = deque()
+        self.marks_epochs = False
+        """Whether spans begin and end with an epoch of their own, for the births of routes."""
         self.mixed_requests = 0
         """Of spans of several routes."""
         self.mixed_bytes = 0
@@ -164,10 +178,11 @@ class Recorder:
         self._active = 0
         self._span: Span | None = None
         self._pending: tuple[Span, int, int] | None = None
+        """The last span, with the bytes and blocks when it ended."""
         self._settled: tuple[Span, int, int] | None = None
         """The last one.  Kept, because the pending one is there at the second reading: so there is
         one at each reading, and what it takes is not taken for a request's."""
-        self._prepared: tuple[int, int] | None = None
+        self._prepared: Readings | None = None
         self._since = 0.0
         self._ended = 0.0
         self._disturbances = 0
@@ -204,13 +219,13 @@ class Recorder:
         if self._pending is not None:
             # First, so that what is remembered of the last request is not this one's.
             self.settle()
-            readings = _readings()
+            readings = self._read()
         elif sampled:
             readings = self._prepared
             if readings is None:
                 if not self.in_flight:
                     _collect_young()
-                readings = _readings()
+                readings = self._read()
         self._prepared = None
         settled = None
         now = perf_counter()
@@ -246,14 +261,14 @@ class Recorder:
                 self.settle()
             else:
                 _collect_young()
-            self._prepared = _readings()
+            self._prepared = self._read()
 
     def settle(self) -> None:
         """Attribute what the last span retained, without waiting for the next request."""
         if self._pending is None:
             return
         _collect_young()
-        readings = _readings()
+        readings = self._read()
         with self._lock:
             if self._active:
                 return
@@ -279,9 +294,9 @@ class Recorder:
             if before is None or after is None or self._pending is None:
                 return
             span, size, blocks = self._pending
-            span.bytes += after[0] - before[0]
-            span.blocks += after[1] - before[1]
-            size, blocks = size + after[0] - before[0], blocks + after[1] - before[1]
+            span.bytes += after.bytes - before.bytes
+            span.blocks += after.blocks - before.blocks
+            size, blocks = size + after.bytes - before.bytes, blocks + after.blocks - before.blocks
             self._pending = span, size, blocks
 
     def disturb(self) -> None:
@@ -349,7 +364,7 @@ class Recorder:
             with self._lock:
                 # Unless another began meanwhile, which this number would count in.
                 if self._span is None and readings is not None:
-                    self._pending = (span, *readings)
+                    self._pending = span, readings.bytes, readings.blocks
                     self._ended = perf_counter()
                     self._settled = None
                 else:
@@ -363,7 +378,7 @@ class Recorder:
         readings = _readings()
         if readings is None or not visit.span.is_measured or visit.span.count > 1:
             return None
-        return readings[0] - visit.span.bytes
+        return readings.bytes - visit.span.bytes
 
     def reset(self) -> None:
         """Forget all routes."""
@@ -403,11 +418,20 @@ class Recorder:
 
     # -- measured
 
-    def _settle(self, pending: tuple[Span, int, int], now: tuple[int, int]) -> None:
+    def _read(self) -> Readings | None:
+        """Readings with which a span begins or ends."""
+        readings = _readings()
+        if readings is not None and self.marks_epochs:
+            with suppress(RuntimeError):  # another thread has stopped the tracing
+                return readings._replace(epoch=_memscope.advance_epoch())
+        return readings
+
+    def _settle(self, pending: tuple[Span, int, int], now: Readings) -> None:
         span, *then = pending
+        size, blocks = now.bytes, now.blocks
         if perf_counter() - self._ended > NEAR:
-            now = min(then[0], now[0]), min(then[1], now[1])
-        size, blocks = now[0] - span.bytes, now[1] - span.blocks
+            size, blocks = min(size, then[0]), min(blocks, then[1])
+        size, blocks = size - span.bytes, blocks - span.blocks
         count = span.count
         self.total += size
         seconds = sum(map(sum, span.routes.values())) / max(count, 1)
@@ -420,6 +444,8 @@ class Recorder:
             (route,) = span.routes
             with self._lock:
                 self._attribute(route, size, blocks, count)
+                if route.births is not None and span.epoch and now.epoch:
+                    route.births.add(span.epoch, now.epoch, count)
             record = Record(route.name, size, blocks, seconds, count)
         if self._on_record is not None:
             self._on_record(record)
@@ -445,8 +471,8 @@ def _collect_young() -> None:
         gc.collect(YOUNG)
 
 
-def _readings() -> tuple[int, int] | None:
-    """Bytes and blocks that are traced and live; None if nothing is traced."""
+def _readings() -> Readings | None:
+    """None if nothing is traced."""
     if not _memscope.is_tracing():
         return None
-    return _memscope.get_traced_memory()[0], _memscope.get_traced_blocks()
+    return Readings(_memscope.get_traced_memory()[0], _memscope.get_traced_blocks())

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from memscope.leak_report import Site
+    from memscope.web.births import Births
 
 __all__ = ["NO_ROUTE", "OTHERS", "Endpoint", "Ring", "Route", "Routes", "endpoint_of", "template"]
 
@@ -142,8 +143,9 @@ class Route:
     """
 
     __slots__ = (
-        "blocks", "bytes", "endpoint", "errors", "is_confirmed", "last_seen", "leaks", "longest",
-        "measured", "name", "reported_at", "requests", "retained", "seconds", "shared", "totals",
+        "births", "blocks", "bytes", "endpoint", "errors", "is_confirmed", "is_its_own",
+        "last_seen", "leaks", "longest", "measured", "name", "reported_at", "requests", "retained",
+        "seconds", "shared", "totals",
     )  # fmt: skip
 
     def __init__(self, name: str, records: int) -> None:
@@ -172,8 +174,12 @@ class Route:
         """Of the last leak report: the number of the leak, and why it is this route's."""
         self.reported_at = 0
         """Bytes it had retained when a report was last made because of it."""
+        self.births: Births | None = None
+        """Of its next requests, while it is under suspicion."""
+        self.is_its_own = False
+        """What it seems to retain was allocated by its requests."""
         self.is_confirmed = False
-        """What it seems to retain has outlived a full collection."""
+        """And has outlived a full collection."""
 
     def answered_by(self, view: Any) -> None:
         """The function or class that answered; None if that is not known."""
@@ -195,6 +201,7 @@ class Route:
         """Forget what the requests seemed to retain."""
         self.retained.clear()
         self.totals.clear()
+        self.is_its_own = False
 
 
 def _nothing() -> None:

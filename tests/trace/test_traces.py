@@ -42,6 +42,7 @@ def test_off(tracer: ModuleType) -> None:
     assert tracer.get_epoch() == 0
     with pytest.raises(RuntimeError):
         tracer.advance_epoch()
+    assert tracer.memory_of_epochs((0, 1)) == (0, 0)
 
 
 def test_limit_is_kept(tracer: ModuleType) -> None:
@@ -261,6 +262,57 @@ def test_thousands_of_epochs(tracer: ModuleType, ext: ModuleType) -> None:
     assert snapshot.epoch == tracer.get_epoch() == truth[-1] + 1
     for address in born:
         ext.free(2, address)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_memory_of_epochs(tracer: ModuleType, ext: ModuleType, seed: int) -> None:
+    """In every domain, large blocks and those of extensions too, against the rows of a snapshot."""
+    choose = random.Random(seed)
+    tracer.start()
+    blocks: list[tuple[int, int]] = []
+    for _ in range(400):
+        if choose.random() < 0.3:
+            tracer.advance_epoch()
+        for _ in range(choose.randrange(12)):
+            domain = choose.randrange(3)
+            size = choose.choice([choose.randrange(1, 600), choose.randrange(1, 300_000)])
+            blocks.append((domain, ext.malloc(domain, size)))
+        if blocks and choose.random() < 0.5:
+            ext.free(*blocks.pop(choose.randrange(len(blocks))))
+    tracked = [(7, 2**20 + number * 4096) for number in range(50)]
+    for domain, address in tracked:
+        assert ext.track(domain, address, 5000) == 0
+    tracer.advance_epoch()  # what is made from here on is in no question
+    snapshot = tracer.take_snapshot()
+    known: dict[int, tuple[int, int]] = collections.defaultdict(lambda: (0, 0))
+    for row in range(len(snapshot)):
+        total, count = known[snapshot.row_epoch(row)]
+        known[snapshot.row_epoch(row)] = total + snapshot.trace(row)[1], count + 1
+    epochs = [epoch for epoch in known if epoch != snapshot.epoch]
+    assert len(epochs) > 50
+    for epoch in epochs:
+        assert tracer.memory_of_epochs((epoch,)) == known[epoch]
+    for _ in range(20):
+        chosen = tuple(choose.sample(epochs, choose.randrange(len(epochs))))
+        assert tracer.memory_of_epochs(chosen + chosen[:3]) == (
+            sum(known[epoch][0] for epoch in chosen),
+            sum(known[epoch][1] for epoch in chosen),
+        )
+    assert tracer.memory_of_epochs(()) == tracer.memory_of_epochs((2**64 - 1,)) == (0, 0)
+    for domain, block in blocks:
+        ext.free(domain, block)
+    for domain, address in tracked:
+        ext.untrack(domain, address)
+
+
+def test_memory_of_epochs_wants_numbers(tracer: ModuleType) -> None:
+    tracer.start()
+    for wrong in ([1], None, ("one",), (1.5,)):
+        with pytest.raises(TypeError):
+            tracer.memory_of_epochs(wrong)
+    for wrong in ((-1,), (2**64,)):
+        with pytest.raises(OverflowError):
+            tracer.memory_of_epochs(wrong)
 
 
 def test_clear_forgets_and_goes_on(tracer: ModuleType, ext: ModuleType) -> None:

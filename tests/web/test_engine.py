@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import re
@@ -318,40 +317,3 @@ def test_what_a_leak_report_takes_is_no_requests() -> None:
     assert route.requests == 60
     assert route.measured == 60 - 1 - 6, "not the last one, nor those before the six walks"
     assert max(abs(size) for size in list(route.retained)[5:]) < 2000
-
-
-@pytest.mark.parametrize(("leaks", "verdict"), [(True, "growing"), (False, "too few")])
-def test_what_a_full_collection_frees_is_no_growth(leaks: bool, verdict: str) -> None:
-    engine = engine_of()
-    gc.collect()
-    for _ in range(40):
-        visit = engine.begin("/", "", None)
-        ring: list[Any] = [bytearray(20_000)]
-        ring.append(ring)
-        if leaks:
-            KEPT.append(ring)
-        engine.finish(visit, method="GET", path="/", route="/", status=200)
-        gc.collect(1)  # it is old now, and there is still a variable that has it
-        del ring
-    engine.recorder.settle()
-    route = engine.routes.get("GET /")
-    assert route is not None
-    assert route.is_confirmed is leaks
-    assert route.trend().verdict == verdict
-
-
-def test_garbage_that_nobody_collects_is_growth() -> None:
-    engine = engine_of()
-    gc.disable()
-    try:
-        for _ in range(40):
-            visit = engine.begin("/", "", None)
-            ring: list[Any] = [bytearray(20_000)]
-            ring.append(ring)
-            engine.finish(visit, method="GET", path="/", route="/", status=200)
-        engine.recorder.settle()
-        route = engine.routes.get("GET /")
-        assert route is not None
-        assert route.trend().verdict == "growing"
-    finally:
-        gc.enable()

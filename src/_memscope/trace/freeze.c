@@ -35,16 +35,6 @@ freeze_word(struct freeze *freeze, const struct realm *realm, uintptr_t address,
     }
 }
 
-/* Whether the word of a RAW block stands for one that was freed unseen, and
- * whose address the GIL realm has taken over. */
-static inline int
-is_ghost(const struct freeze *freeze, const struct realm *realm, uintptr_t address)
-{
-    const struct traces *traces = freeze->traces;
-    return realm == &traces->raw
-           && shadow_word_traceback(shadow_get(&traces->gil.shadow, address)) != 0;
-}
-
 static void
 freeze_realm(struct freeze *freeze, const struct realm *realm)
 {
@@ -55,7 +45,7 @@ freeze_realm(struct freeze *freeze, const struct realm *realm)
             uint64_t word = page->slots[i];
             if (shadow_word_traceback(word) != 0) {
                 uintptr_t address = shadow_address(&walk, word);
-                if (!is_ghost(freeze, realm, address)) {
+                if (!traces_is_ghost(freeze->traces, realm, address)) {
                     freeze_word(freeze, realm, address, word);
                 }
             }

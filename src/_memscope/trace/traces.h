@@ -26,6 +26,7 @@
 #define MEMSCOPE_TRACES_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -199,6 +200,15 @@ realm_take(struct traces *self, struct realm *realm, uintptr_t address)
 /* Requested size of the block whose word this is. */
 uint64_t realm_size(const struct realm *realm, uintptr_t address, uint64_t word);
 
+/* Whether what `realm` has at the address stands for a RAW block that was freed
+ * unseen, and whose address the GIL realm has taken over. */
+static inline bool
+traces_is_ghost(const struct traces *self, const struct realm *realm, uintptr_t address)
+{
+    return realm == &self->raw
+           && shadow_word_traceback(shadow_get(&self->gil.shadow, address)) != 0;
+}
+
 /* Puts back what realm_take took, after a realloc that failed. */
 void realm_restore(struct traces *self, struct realm *realm, uintptr_t address, struct taken taken);
 
@@ -232,6 +242,16 @@ uint64_t traces_count(const struct traces *self);
  * when they are used up, neighbouring epochs of the older half are merged, so
  * young blocks keep exact numbers and old ones the right order. */
 uint64_t traces_advance_epoch(struct traces *self);
+
+struct traced_memory {
+    uint64_t bytes, blocks;
+};
+
+/* What is live of the blocks that were allocated in one of the `count` epochs,
+ * given by their numbers.  Of merged ones, the first stands for all; the others
+ * have nothing.  One pass over the slots. */
+struct traced_memory traces_memory_of(const struct traces *self, const uint64_t *epochs,
+                                      size_t count);
 
 /* A tree smaller than this is left alone. */
 #define TRACES_COMPACT_FLOOR ((size_t)8 << 20)

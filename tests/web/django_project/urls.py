@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from debug_toolbar.toolbar import debug_toolbar_urls
 from django.urls import include, path, re_path
 
 from memscope.django import memscope_urls
@@ -35,6 +34,7 @@ urlpatterns = [
     re_path(r"^old/(?P<number>[0-9]+)/$", views.keeps),
     path("shop/<slug:town>/", include((shop, "shop"))),
     *memscope_urls(),
-    *debug_toolbar_urls(),
+    # Not debug_toolbar_urls(): it gives none if the first test of all has DEBUG off.
+    path("__debug__/", include("debug_toolbar.urls")),
     path("_memscope/do/anything", views.echo),
 ]

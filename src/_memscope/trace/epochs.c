@@ -1,0 +1,104 @@
+/* What was allocated when.
+ *
+ * A word of the live table has 8 bits for its epoch, an index of the 256
+ * `epochs`.  When those are used up, each two neighbours of the older half
+ * become one, in a pass over all words. */
+#include "trace/traces.h"
+
+#define EPOCH_MASK shadow_epoch_bits(255)
+
+static unsigned
+epoch_merged(unsigned epoch)
+{
+    return epoch < 128 ? epoch / 2 : epoch - 64;
+}
+
+static void
+merge_word_epoch(void *context, uint64_t *word)
+{
+    (void)context;
+    unsigned epoch = epoch_merged(shadow_word_epoch(*word));
+    *word = (*word & ~EPOCH_MASK) | shadow_epoch_bits(epoch);
+}
+
+static unsigned
+merge_old_epochs(struct traces *self, unsigned newest)
+{
+    shadow_each(&self->gil.shadow, merge_word_epoch, NULL);
+    shadow_each(&self->raw.shadow, merge_word_epoch, NULL);
+    for (size_t i = 0; i < self->tracked.used; i++) {
+        struct tracked_block *block = &self->tracked.blocks[i];
+        block->epoch = (uint8_t)epoch_merged(block->epoch);
+    }
+    /* Downwards would overwrite numbers still to be read; upwards each target
+     * lies at or below its source, and of two that merge the older is kept. */
+    for (unsigned epoch = 0; epoch <= newest; epoch++) {
+        if (epoch >= 128 || epoch % 2 == 0) {
+            self->epochs[epoch_merged(epoch)] = self->epochs[epoch];
+        }
+    }
+    return epoch_merged(newest);
+}
+
+uint64_t
+traces_advance_epoch(struct traces *self)
+{
+    unsigned epoch = self->epoch;
+    if (epoch == 255) {
+        epoch = merge_old_epochs(self, epoch);
+    }
+    self->now++;
+    self->epochs[epoch + 1] = self->now;
+    self->epoch = epoch + 1;
+    atomic_store(&self->epoch_bits, shadow_epoch_bits(epoch + 1));
+    return self->now;
+}
+
+struct tally {
+    const struct traces *traces;
+    bool chosen[256];       /* by index of `epochs` */
+    struct traced_memory memory;
+};
+
+static void
+tally_realm(struct tally *tally, const struct realm *realm)
+{
+    struct shadow_walk walk = {0};
+    const struct shadow_page *page;
+    while ((page = shadow_next(&realm->shadow, &walk)) != NULL) {
+        for (size_t i = 0; i < shadow_slots(page); i++) {
+            uint64_t word = page->slots[i];
+            if (!tally->chosen[shadow_word_epoch(word)] || shadow_word_traceback(word) == 0) {
+                continue;
+            }
+            uintptr_t address = shadow_address(&walk, word);
+            if (!traces_is_ghost(tally->traces, realm, address)) {
+                tally->memory.bytes += realm_size(realm, address, word);
+                tally->memory.blocks++;
+            }
+        }
+    }
+}
+
+struct traced_memory
+traces_memory_of(const struct traces *self, const uint64_t *epochs, size_t count)
+{
+    struct tally tally = {.traces = self};
+    for (size_t i = 0; i < count; i++) {
+        for (unsigned index = 0; index <= self->epoch; index++) {
+            if (self->epochs[index] == epochs[i]) {
+                tally.chosen[index] = true;
+            }
+        }
+    }
+    tally_realm(&tally, &self->gil);
+    tally_realm(&tally, &self->raw);
+    for (size_t i = 0; i < self->tracked.used; i++) {
+        const struct tracked_block *block = &self->tracked.blocks[i];
+        if (block->traceback != 0 && tally.chosen[block->epoch]) {
+            tally.memory.bytes += block->size;
+            tally.memory.blocks++;
+        }
+    }
+    return tally.memory;
+}
