@@ -57,7 +57,7 @@ KNOWS_PYTHON = {
 # faces of a snapshot, native and drop-in, do not know each other.
 ROWS = [
     {"_memscope"},
-    {"files", "naming", "sources", "table", "traces"},
+    {"caches", "files", "naming", "sources", "table", "traces"},
     {"dot", "filters", "pickles", "report"},
     {"page_drawings", "page_style", "process"},
     {"leak_page"},
@@ -100,12 +100,13 @@ ROWS = [
     {"pytest_plugin/judge", "pytest_plugin/summary", "pytest_plugin/tracker"},
     {"pytest_plugin/__init__"},
     {
-        *("web/__init__", "web/asked", "web/assets", "web/attempts", "web/handles", "web/http"),
-        *("web/jobs", "web/kept", "web/markup", "web/settings", "web/timeline", "web/trend"),
+        *("web/__init__", "web/asked", "web/assets", "web/attempts", "web/births"),
+        *("web/handles", "web/http", "web/jobs", "web/kept", "web/markup", "web/settings"),
+        *("web/timeline", "web/trend"),
     },
     {"web/context", "web/drawings", "web/origin", "web/redaction", "web/routes", "web/shelf"},
     {"web/access", "web/investigation", "web/page_parts", "web/recorder", "web/view_types"},
-    {"web/view_allocations", "web/view_leaks"},
+    {"web/suspicions", "web/view_allocations", "web/view_leaks"},
     {"web/page_allocations", "web/page_leaks", "web/page_types", "web/view_routes"},
     {"web/page_overview", "web/page_routes", "web/views"},
     {"web/pages"},

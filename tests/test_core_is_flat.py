@@ -115,7 +115,6 @@ CALLS: dict[str, Callable[[], object]] = {
     "status": lambda: (_memscope.status(), _memscope.start(), _memscope.status(), _memscope.stop()),
     "take_snapshot": lambda: (_memscope.start(9), _memscope.take_snapshot(), _memscope.stop()),
     "take_snapshot when off": _memscope.take_snapshot,
-    "clear_type_cache": _memscope.clear_type_cache,
     "memory_of_epochs": lambda: (
         _memscope.start(),
         _memscope.memory_of_epochs((1, 2, 3)),

@@ -29,16 +29,12 @@ test that leaks nothing else,
 from __future__ import annotations
 
 import gc
-import sys
 from array import array
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from memscope import _memscope
+from memscope.caches import empty_caches
 from memscope.pytest_plugin import screening
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["Trial"]
 
@@ -50,11 +46,6 @@ ENOUGH = 3
 
 LEAST_OF_BUFFER = 512
 """Bytes for each round, half of what ``memscope.leak_analysis`` has a buffer grow by."""
-
-_empty_type_cache: Callable[[], object] = (
-    getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache
-)
-"""It holds the names of attributes that were looked up last."""
 
 
 class Trial:
@@ -137,13 +128,5 @@ class Trial:
 def _collect_round() -> None:
     """Collect the garbage of a round, and empty the caches that hold what nobody needs."""
     screening.young_garbage()
-    _empty_type_cache()
-    if gc.get_freeze_count():
+    if not empty_caches():
         gc.collect()
-        return
-    # The free lists are emptied by a full collection, which has nothing to do if all is frozen.
-    gc.freeze()
-    try:
-        gc.collect()
-    finally:
-        gc.unfreeze()

@@ -14,11 +14,10 @@ all traced blocks, and so it is done only where the figures say "growing".
 
 from __future__ import annotations
 
-import gc
-
 from memscope import _memscope
+from memscope.caches import empty_caches
 
-__all__ = ["Births", "empty_free_lists"]
+__all__ = ["Births"]
 
 REQUESTS = 5
 LATER = 4
@@ -62,22 +61,6 @@ class Births:
         """Bytes that are still live, of each request; None if there was none."""
         if not self._windows:
             return None
-        empty_free_lists()
-        _memscope.clear_type_cache()
+        empty_caches()
         epochs = tuple(epoch for first, end in self._windows for epoch in range(first, end))
         return _memscope.memory_of_epochs(epochs)[0] / self.requests
-
-
-def empty_free_lists() -> None:
-    """Let the interpreter free the blocks it keeps for the next object of their kind, which are
-    no garbage and nobody's.
-
-    A full collection does that too; with everything frozen it does nothing else, and takes no
-    time.  Not done where the program has frozen something itself, nor where it wants no collection.
-    """
-    if gc.isenabled() and not gc.get_freeze_count():
-        gc.freeze()
-        try:
-            gc.collect()
-        finally:
-            gc.unfreeze()

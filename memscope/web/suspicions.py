@@ -20,7 +20,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from memscope import _memscope
-from memscope.web.births import Births, empty_free_lists
+from memscope.caches import empty_caches
+from memscope.web.births import Births
 
 if TYPE_CHECKING:
     from memscope.web.recorder import Recorder
@@ -98,7 +99,7 @@ class Suspicions:
         began = perf_counter()
         if began < self._collects_from:
             return
-        empty_free_lists()  # or what that frees is taken for garbage
+        empty_caches()  # or what that frees is taken for garbage
         before = _memscope.get_traced_memory()[0]
         gc.collect()
         freed = before - _memscope.get_traced_memory()[0]

@@ -278,21 +278,6 @@ memory_of_epochs(PyObject *Py_UNUSED(module), PyObject *args)
     return Py_BuildValue("KK", (unsigned long long)memory.bytes, (unsigned long long)memory.blocks);
 }
 
-PyDoc_STRVAR(clear_type_cache_doc,
-"clear_type_cache($module, /)\n"
-"--\n"
-"\n"
-"Let the interpreter forget which attributes of classes it looked up last.  It holds\n"
-"their names, up to 4096, and a name that a program makes anew for each look is another\n"
-"each time (Objects/typeobject.c).");
-
-static PyObject *
-clear_type_cache(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
-{
-    PyType_ClearCache();
-    Py_RETURN_NONE;
-}
-
 struct snapshot *
 tracing_freeze(void)
 {
@@ -471,7 +456,6 @@ PyMethodDef tracing_methods[] = {
     {"get_object_traceback", get_object_traceback, METH_O, get_object_traceback_doc},
     {"get_epoch", get_epoch, METH_NOARGS, get_epoch_doc},
     {"advance_epoch", advance_epoch, METH_NOARGS, advance_epoch_doc},
-    {"clear_type_cache", clear_type_cache, METH_NOARGS, clear_type_cache_doc},
     {"memory_of_epochs", memory_of_epochs, METH_VARARGS, memory_of_epochs_doc},
     {"status", status, METH_NOARGS, status_doc},
     {"take_snapshot", take_snapshot, METH_NOARGS, take_snapshot_doc},
