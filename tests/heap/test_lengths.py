@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import struct
+import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator
 from typing import Any
@@ -106,6 +107,23 @@ def test_the_longest_rise(heap: list[list[Any]]) -> None:
     new = [ONE] * 900
     assert _memscope.longest_rise(_memscope.gc_lengths(), before) == 700
     del new
+
+
+@pytest.mark.skipif(
+    sys.version_info >= (3, 14), reason="the collector tracks every dict since CPython 3.14"
+)
+@pytest.mark.parametrize("kind", [dict, OrderedDict, MyDict])
+@pytest.mark.parametrize("many", [1, 7, 1000])
+def test_untracked_dicts_that_are_values(kind: type[dict[Any, Any]], many: int) -> None:
+    inner: list[dict[str, int]] = [{"a": 1, "b": number} for number in range(many)]
+    assert not any(map(gc.is_tracked, inner))
+    outer = kind(enumerate(inner))
+    before = _memscope.gc_lengths()
+    inner[-1]["c"] = inner[-1]["d"] = 5
+    found = lengths()
+    assert [found[id(one)] for one in inner] == [2] * (many - 1) + [4]
+    assert found[id(outer)] == many
+    assert _memscope.longest_rise(_memscope.gc_lengths(), before) == 2
 
 
 def pack(entries: dict[int, int]) -> bytes:

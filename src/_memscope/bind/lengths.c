@@ -50,15 +50,18 @@ struct lengths {
     size_t count, capacity;
 };
 
-enum { RECENT = 256 };
+enum { RECENT = 256, DICTS = 16, VALUES = 64 };
 
-/* Kinds of classes, found again by some bits of the address. */
+/* What is looked at some turns after it was met, when its memory has come. */
 struct all_lengths {
     struct lengths lengths;
+    /* Kinds of classes, found again by some bits of the address. */
     struct {
         const PyTypeObject *type;
         enum kind kind;
     } recent[RECENT];
+    PyObject *dicts[DICTS], *values[VALUES];
+    unsigned next_dict, next_value;
 };
 
 static int
@@ -80,31 +83,50 @@ lengths_add(struct lengths *self, PyObject *object, Py_ssize_t entries)
     return 0;
 }
 
-/* A dict, and the dicts among its values that the collector does not track.
- *
- * Most of the cost is waiting for the values, so many are asked for before the first is
- * looked at. */
+/* -- dicts that the collector does not track, among the values of those it does --------- */
+
 static int
-lengths_add_dict(struct lengths *self, PyObject *dict)
+look_at_value(struct all_lengths *all, PyObject *value)
 {
-    int failed = lengths_add(self, dict, PyDict_GET_SIZE(dict));
-#if PY_VERSION_HEX < 0x030E0000
-    enum { BATCH = 32 };
-    PyObject *values[BATCH];
-    Py_ssize_t at = 0;
-    int count = BATCH;
-    while (!failed && count == BATCH) {
-        count = 0;
-        while (count < BATCH && PyDict_Next(dict, &at, NULL, &values[count])) {
-            PREFETCH(values[count++]);
-        }
-        for (int i = 0; i < count && !failed; i++) {
-            if (PyDict_CheckExact(values[i]) && !PyObject_GC_IsTracked(values[i])) {
-                failed = lengths_add(self, values[i], PyDict_GET_SIZE(values[i]));
-            }
-        }
+    PyObject **slot = &all->values[all->next_value++ % VALUES], *before = *slot;
+    *slot = value;
+    PREFETCH(value);
+    return before != NULL && PyDict_CheckExact(before) && !PyObject_GC_IsTracked(before)
+               ? lengths_add(&all->lengths, before, PyDict_GET_SIZE(before))
+               : 0;
+}
+
+static int
+look_at_dict(struct all_lengths *all, PyObject *dict)
+{
+    PyObject **slot = &all->dicts[all->next_dict++ % DICTS], *before = *slot, *value;
+    *slot = dict;
+    if (dict != NULL) {
+        PREFETCH(((PyDictObject *)dict)->ma_keys);
+        PREFETCH((const char *)((PyDictObject *)dict)->ma_keys + 64);
+        PREFETCH(((PyDictObject *)dict)->ma_values);
     }
-#endif
+    Py_ssize_t at = 0;
+    int failed = 0;
+    while (before != NULL && !failed && PyDict_Next(before, &at, NULL, &value)) {
+        failed = look_at_value(all, value);
+    }
+    return failed;
+}
+
+/* The collector tracks a dict from the first item on since 3.14. */
+#define HAS_UNTRACKED_DICTS (PY_VERSION_HEX < 0x030E0000)
+
+static int
+look_at_rest(struct all_lengths *all)
+{
+    int failed = 0;
+    for (int i = 0; i < DICTS && !failed; i++) {
+        failed = look_at_dict(all, NULL);
+    }
+    for (int i = 0; i < VALUES && !failed; i++) {
+        failed = look_at_value(all, NULL);
+    }
     return failed;
 }
 
@@ -124,7 +146,10 @@ lengths_visit(void *whole, void *piece, PyObject *object)
     case DEQUE:
         return lengths_add(self, object, Py_SIZE(object));
     case DICT:
-        return lengths_add_dict(self, object);
+        if (HAS_UNTRACKED_DICTS && PyDict_GET_SIZE(object) > 0 && look_at_dict(all, object) < 0) {
+            return -1;
+        }
+        return lengths_add(self, object, PyDict_GET_SIZE(object));
     case SET:
         return lengths_add(self, object, PySet_GET_SIZE(object));
     default:
@@ -195,9 +220,9 @@ gc_lengths(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     static const struct at_tracked work = {sizeof(struct lengths), lengths_visit, lengths_join,
                                            lengths_release};
     struct all_lengths all = {0};
-    PyObject *bytes = visit_tracked(&work, &all, 1) < 0 || all.lengths.count > UINT32_MAX
-                          ? PyErr_NoMemory()
-                          : sorted_bytes(&all.lengths);
+    int failed = visit_tracked(&work, &all, 1) < 0 || look_at_rest(&all) < 0
+                 || all.lengths.count > UINT32_MAX;
+    PyObject *bytes = failed ? PyErr_NoMemory() : sorted_bytes(&all.lengths);
     mem_free(all.lengths.items);
     return bytes;
 }

@@ -94,7 +94,11 @@ object_of(const struct links *links)
  * for each list.  One that was passed before it was found makes a piece that
  * nothing leads to, which is left out. */
 
-enum { PLACES = 48, PLACE_TABLE = 4096, LARGE = 4096 };
+enum { PLACES = 48, PLACE_TABLE = 4096 };
+
+/* Items of a container in which places are looked for.  Some are found in any program, in its
+ * modules; the others are kept for where most of a large heap is. */
+enum { LARGE = 4096, FAIR = 256, FAIR_PLACES = PLACES / 2 };
 
 struct place {
     const struct links *start, *at;     /* at: where the next piece starts, at the end */
@@ -178,10 +182,11 @@ random_item(struct places *self, PyObject *container)
 }
 
 static int
-is_large(PyObject *object)
+is_large(const struct places *self, PyObject *object)
 {
-    return (PyDict_CheckExact(object) && PyDict_GET_SIZE(object) >= LARGE)
-           || (PyList_CheckExact(object) && PyList_GET_SIZE(object) >= LARGE);
+    Py_ssize_t least = self->count < FAIR_PLACES ? FAIR : LARGE;
+    return (PyDict_CheckExact(object) && PyDict_GET_SIZE(object) >= least)
+           || (PyList_CheckExact(object) && PyList_GET_SIZE(object) >= least);
 }
 
 static int
@@ -227,7 +232,8 @@ stray(struct places *self, PyObject *object, int steps)
 static void
 add_places_in(struct places *self, PyObject *container)
 {
-    for (int i = 0; i < 2 * PLACES; i++) {
+    int most = self->count < FAIR_PLACES ? FAIR_PLACES : PLACES;
+    for (int i = 0; i < 2 * PLACES && self->count < most; i++) {
         PyObject *item = random_item(self, container);
         if (item != NULL && is_listed(item)) {
             add_place(self, (const struct links *)stray(self, item, i % 4) - 1);
@@ -272,7 +278,7 @@ walk_places(struct places *self, const struct at_tracked *work, void *whole)
                 continue;
             }
             fetch(place->at);
-            if (self->may_split && self->count < PLACES && is_large(object)) {
+            if (self->may_split && self->count < PLACES && is_large(self, object)) {
                 add_places_in(self, object);
             }
         }
