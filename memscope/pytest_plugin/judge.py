@@ -10,7 +10,7 @@ in steps, each of which costs more than the one before and is reached by fewer t
     3  collect all garbage, and run it twice again
     4  ``memscope.Watch``: the rounds, a walk of the heap after each, and a report
 
-A test that asks for it (``no_leaks``, ``memscope_leaks``) gets all its rounds, first without a walk
+A test that asks for it (``no_leaks``, ``memscope_leaks``) gets its rounds, first without a walk
 (``trial``), and step 4 only if these show the sign of a leak: a clean test costs its
 repetitions, a leak the walks that its report is made of.
 
@@ -292,7 +292,6 @@ class Judge:
                 return
             try:
                 if not self._leaves_signs(test, unseen):
-                    test.outcome.rounds = test.wish.rounds
                     return
                 if not self._rounds(test, unseen, allowance):
                     # What comes with every second run comes with each two of them.
@@ -305,12 +304,16 @@ class Judge:
         if not screening.collects():
             return True
         trial = Trial(test.wish.rounds, self.scale)
-        for _ in range(test.wish.rounds):
-            test.repeats.run_unseen(unseen)
-            trial.end_of_round()
+        for number in range(test.wish.rounds + 1):
+            if number:
+                test.repeats.run_unseen(unseen)
+            trial.note(number)
             if trial.is_plain():
                 return True
-        return trial.suspects()
+            if trial.is_clean():
+                break
+        test.outcome.rounds = trial.over
+        return trial.over == test.wish.rounds and trial.suspects()
 
     def _screen(self, test: Test) -> None:
         """Look at what a test left that did not ask for it, in steps."""

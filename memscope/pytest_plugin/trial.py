@@ -11,6 +11,9 @@ then is held by somebody.  A leak shows in one of two ways:
     containers    Their lengths: what was there before, put into a list that has room,
                   allocates nothing.
 
+A leak comes with about half of the rounds at least.  So when none has shown, and those that are
+left are too few for one, they are not run.
+
 The free lists are empty when a round begins.  So an object that it makes lies in a block that it
 allocated, although the tracer does not see who takes an object from a free list; or in that of
 an older one which it dropped, and if that was replaced, there is a new block after all.
@@ -53,40 +56,59 @@ class Trial:
 
     def __init__(self, rounds: int, scale: screening.Scale) -> None:
         self._scale = scale
-        self._over = 0
+        self._rounds = rounds
+        self._least_rise = max((rounds - 1) // 2, 1)
+        """Entries that a container must have got to be suspected."""
+        self._least_changes = max(rounds // 2, 2)
+        """Rounds after which what lives must have been another number of bytes."""
+        self.over = 0
+        """Rounds that were run."""
         self._left = screening.leftovers()
         self._lengths = _memscope.gc_lengths()
         # Arrays: what is noted after a round must not be growth itself.
         self._bytes = array("Q", [0] * (rounds + 1))
         self._epochs = array("Q", [0] * (rounds + 1))
         scale.zero()
-        self._note()
 
-    def end_of_round(self) -> None:
-        """Note what lives now."""
-        self._over += 1
-        self._note()
+    def note(self, over: int) -> None:
+        """Note what lives after so many rounds.
 
-    def _note(self) -> None:
+        First before any: from the same line as the others, so that the same objects of the
+        interpreter's live at each time.
+        """
+        self.over = over
         # First the epoch: what is in the free lists after them is from the next one.
         if _memscope.is_tracing():
-            self._epochs[self._over] = _memscope.advance_epoch()
+            self._epochs[self.over] = _memscope.advance_epoch()
         _collect_round()
-        self._bytes[self._over] = _memscope.get_traced_memory()[0]
+        self._bytes[self.over] = _memscope.get_traced_memory()[0]
 
     def is_plain(self) -> bool:
         """Whether a leak shows by now, the same in each round: more of them would say no more."""
         steps = self._steps()
-        if self._over != ENOUGH or min(steps) <= 0 or 2 * min(steps) < max(steps):
+        if self.over != ENOUGH or min(steps) <= 0 or 2 * min(steps) < max(steps):
             return False
         gc.collect()
         return self._leaves_blocks(ENOUGH - 1)
+
+    def is_clean(self) -> bool:
+        """Whether nothing has shown, and the rounds that are left are too few for a leak.  Cost: a
+        pass over what the collector tracks, at one of the rounds."""
+        left = self._rounds - self.over
+        if not left or left + 1 != min(self._least_rise, self._least_changes):
+            return False
+        return not (
+            self._changes() >= self._least_changes - left
+            or screening.settled(self._left)
+            or self._scale.native()
+            or self._rise() >= self._least_rise - left
+        )
 
     def suspects(self) -> bool:
         """Whether the rounds may have left more and more behind.  Cost: a pass over what the
         collector tracks; if there is a sign, a full collection and another."""
         left = screening.settled(self._left)
-        if max(len(left.threads), len(left.files)) >= self._over or self._scale.native():
+        if max(len(left.threads), len(left.files)) >= self._rounds or self._scale.native():
             return True
         if not self._has_grown():
             return False
@@ -95,24 +117,27 @@ class Trial:
         return self._has_grown()
 
     def _has_grown(self) -> bool:
-        rounds = self._over
-        rise = _memscope.longest_rise(_memscope.gc_lengths(), self._lengths)
-        if rise >= max((rounds - 1) // 2, 1):
-            return True
-        changed = sum(map(bool, self._steps()))
-        return changed >= max(rounds // 2, 2) and self._leaves_blocks(max((rounds - 1) // 2, 1))
+        return self._rise() >= self._least_rise or (
+            self._changes() >= self._least_changes and self._leaves_blocks(self._least_rise)
+        )
+
+    def _rise(self) -> int:
+        return _memscope.longest_rise(_memscope.gc_lengths(), self._lengths)
+
+    def _changes(self) -> int:
+        return sum(map(bool, self._steps()))
 
     def _leaves_blocks(self, least: int) -> bool:
         """Whether so many rounds left blocks; not counted the last, for what it put in the place
         of others is no growth.  Or whether blocks, perhaps one, hold what a buffer must."""
-        epochs = list(pairwise(self._epochs[: self._over + 1]))
+        epochs = list(pairwise(self._epochs[: self.over + 1]))
         traced = _memscope.is_tracing() and all(first < after for first, after in epochs)
-        if not traced or self._over > MOST_EPOCHS:
+        if not traced or self.over > MOST_EPOCHS:
             return True
         first, _ = epochs[0]
         columns = _memscope.take_snapshot().filter((), min_epoch=first, max_epoch=epochs[-1][1] - 1)
         rose = sum(step for step in self._steps() if step > 0)
-        if min(rose, columns.total_size) >= LEAST_OF_BUFFER * self._over:
+        if min(rose, columns.total_size) >= LEAST_OF_BUFFER * self.over:
             return True
         busy = sum(
             len(columns.filter((), min_epoch=first, max_epoch=after - 1)) > 0
@@ -122,7 +147,7 @@ class Trial:
 
     def _steps(self) -> list[int]:
         """By how many bytes each round changed what lives."""
-        return [after - before for before, after in pairwise(self._bytes[: self._over + 1])]
+        return [after - before for before, after in pairwise(self._bytes[: self.over + 1])]
 
 
 def _collect_round() -> None:

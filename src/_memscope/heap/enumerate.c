@@ -88,17 +88,13 @@ object_of(const struct links *links)
  * has arrived.  So the lists are walked from many places at once, each up to where
  * another began, and the pieces are joined in the order of the lists.
  *
- * The places are found through large containers, which are met early, being old.  That
- * what they lead to is in the lists is certain only while nothing is being collected, and
+ * The places are found through sys.modules, which leads to the code of a program, and
+ * through large containers, which are met early, being old.  That what they lead to is in the lists is certain only while nothing is being collected, and
  * while there is no other interpreter, with lists of its own; else there is one place
  * for each list.  One that was passed before it was found makes a piece that
  * nothing leads to, which is left out. */
 
-enum { PLACES = 48, PLACE_TABLE = 4096 };
-
-/* Items of a container in which places are looked for.  Some are found in any program, in its
- * modules; the others are kept for where most of a large heap is. */
-enum { LARGE = 4096, FAIR = 256, FAIR_PLACES = PLACES / 2 };
+enum { PLACES = 48, FIRST_PLACES = 32, PLACE_TABLE = 4096, LARGE = 4096 };
 
 struct place {
     const struct links *start, *at;     /* at: where the next piece starts, at the end */
@@ -182,11 +178,10 @@ random_item(struct places *self, PyObject *container)
 }
 
 static int
-is_large(const struct places *self, PyObject *object)
+is_large(PyObject *object)
 {
-    Py_ssize_t least = self->count < FAIR_PLACES ? FAIR : LARGE;
-    return (PyDict_CheckExact(object) && PyDict_GET_SIZE(object) >= least)
-           || (PyList_CheckExact(object) && PyList_GET_SIZE(object) >= least);
+    return (PyDict_CheckExact(object) && PyDict_GET_SIZE(object) >= LARGE)
+           || (PyList_CheckExact(object) && PyList_GET_SIZE(object) >= LARGE);
 }
 
 static int
@@ -230,9 +225,8 @@ stray(struct places *self, PyObject *object, int steps)
 }
 
 static void
-add_places_in(struct places *self, PyObject *container)
+add_places_in(struct places *self, PyObject *container, int most)
 {
-    int most = self->count < FAIR_PLACES ? FAIR_PLACES : PLACES;
     for (int i = 0; i < 2 * PLACES && self->count < most; i++) {
         PyObject *item = random_item(self, container);
         if (item != NULL && is_listed(item)) {
@@ -278,8 +272,8 @@ walk_places(struct places *self, const struct at_tracked *work, void *whole)
                 continue;
             }
             fetch(place->at);
-            if (self->may_split && self->count < PLACES && is_large(self, object)) {
-                add_places_in(self, object);
+            if (self->may_split && self->count < PLACES && is_large(object)) {
+                add_places_in(self, object, PLACES);
             }
         }
     }
@@ -342,6 +336,11 @@ walk_lists(const struct at_tracked *work, void *whole, int frozen)
         }
     }
     places.may_split = collector->collecting == 0 && has_one_interpreter();
+    PyObject *modules = PySys_GetObject("modules");
+    if (places.may_split && modules != NULL && PyDict_CheckExact(modules)
+        && PyDict_GET_SIZE(modules) > 0) {
+        add_places_in(&places, modules, FIRST_PLACES);
+    }
     int failed = walk_places(&places, work, whole) < 0
                  || join_places(&places, work, whole, frozen ? LISTS : LISTS - 1) < 0;
     for (int i = 0; i < places.count; i++) {
