@@ -7,8 +7,8 @@ of a millisecond and less, so that what is measured is the plugin and pytest, ha
 Times are CPU seconds of the whole run, collection included; the runs alternate.
 
 Smaller suites ask for rounds in every test, of no length and of some.  They are held against
-themselves where each test, fixtures and body, is run as often as they ask by nothing but a loop; and
-one time less, as memscope runs most clean tests.
+themselves where each test, fixtures and body, is run as often as they ask by nothing but a
+loop; and one time less, as memscope runs most clean tests.
 """
 
 import argparse

@@ -61,6 +61,8 @@ class Trial:
         """Entries that a container must have got to be suspected."""
         self._least_changes = max(rounds // 2, 2)
         """Rounds after which what lives must have been another number of bytes."""
+        self._half = (rounds + 1) // 2
+        """Rounds in which a pile must grow (``piles.grows``)."""
         self.over = 0
         """Rounds that were run."""
         self._left = screening.leftovers()
@@ -97,11 +99,20 @@ class Trial:
         left = self._rounds - self.over
         if not left or left + 1 != min(self._least_rise, self._least_changes):
             return False
+        first, *later = self._steps()
+        changes = sum(map(bool, later))
+        # The first round may be unlike the others: its objects come in the place of those of the
+        # run before all, which had others.
+        if (
+            abs(first) >= LEAST_OF_BUFFER * self._rounds
+            or bool(first) + changes + left >= self._half
+        ):
+            return False
         return not (
-            self._changes() >= self._least_changes - left
+            changes + left >= self._least_changes
             or screening.settled(self._left)
             or self._scale.native()
-            or self._rise() >= self._least_rise - left
+            or self._rise() + left >= self._least_rise
         )
 
     def suspects(self) -> bool:
@@ -118,14 +129,18 @@ class Trial:
 
     def _has_grown(self) -> bool:
         return self._rise() >= self._least_rise or (
-            self._changes() >= self._least_changes and self._leaves_blocks(self._least_rise)
+            self._goes_on() and self._leaves_blocks(self._least_rise)
         )
 
     def _rise(self) -> int:
         return _memscope.longest_rise(_memscope.gc_lengths(), self._lengths)
 
-    def _changes(self) -> int:
-        return sum(map(bool, self._steps()))
+    def _goes_on(self) -> bool:
+        """Whether enough rounds changed what lives, up to the end: a pause that is longer than any
+        before is the end of it (``piles.grows``)."""
+        changes = [bool(step) for step in self._steps()]
+        pauses = [len(pause) for pause in "".join(" +"[one] for one in changes).split("+")]
+        return sum(changes) >= self._least_changes and pauses[-1] <= max([*pauses[:-1], 1])
 
     def _leaves_blocks(self, least: int) -> bool:
         """Whether so many rounds left blocks; not counted the last, for what it put in the place
