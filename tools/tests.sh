@@ -12,6 +12,8 @@
 # what passes the second time is said, loudly.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
+# Thousands of processes import the same modules, and pytest rewrites those of plugins: once.
+unset PYTHONDONTWRITEBYTECODE
 again=0
 if [ "$1" = --again ]; then
     again=1
