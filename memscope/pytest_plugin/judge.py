@@ -28,7 +28,10 @@ from typing import TYPE_CHECKING
 import pytest
 from _pytest.outcomes import TEST_OUTCOME
 
-from memscope import _memscope
+from memscope import (
+    _memscope,
+    leak_analysis,  # noqa: F401 -- or the first report is in the middle of what it is about
+)
 from memscope.leaks import NFRAME, Watch, left_since
 from memscope.pytest_plugin import screening
 from memscope.pytest_plugin.known import Known
