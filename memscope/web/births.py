@@ -57,10 +57,8 @@ class Births:
         now = _memscope.get_epoch()
         return self._is_full(now) and not (self._windows and now - self._windows[-1][1] < LATER)
 
-    def per_request(self) -> float | None:
-        """Bytes that are still live, of each request; None if there was none."""
-        if not self._windows:
-            return None
+    def per_request(self) -> float:
+        """Bytes that are still live, of each of the requests, one at least."""
         empty_caches()
         epochs = tuple(epoch for first, end in self._windows for epoch in range(first, end))
         return _memscope.memory_of_epochs(epochs)[0] / self.requests

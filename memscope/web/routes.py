@@ -143,9 +143,9 @@ class Route:
     """
 
     __slots__ = (
-        "births", "blocks", "bytes", "endpoint", "errors", "is_confirmed", "is_its_own",
-        "last_seen", "leaks", "longest", "measured", "name", "reported_at", "requests", "retained",
-        "seconds", "shared", "totals",
+        "births", "blocks", "bytes", "endpoint", "errors", "is_confirmed", "last_seen", "leaks",
+        "longest", "measured", "name", "reported_at", "requests", "retained", "seconds", "shared",
+        "totals",
     )  # fmt: skip
 
     def __init__(self, name: str, records: int) -> None:
@@ -176,10 +176,8 @@ class Route:
         """Bytes it had retained when a report was last made because of it."""
         self.births: Births | None = None
         """Of its next requests, while it is under suspicion."""
-        self.is_its_own = False
-        """What it seems to retain was allocated by its requests."""
         self.is_confirmed = False
-        """And has outlived a full collection."""
+        """What it seems to retain was allocated by its requests, and outlived a full collection."""
 
     def answered_by(self, view: Any) -> None:
         """The function or class that answered; None if that is not known."""
@@ -201,7 +199,6 @@ class Route:
         """Forget what the requests seemed to retain."""
         self.retained.clear()
         self.totals.clear()
-        self.is_its_own = False
 
 
 def _nothing() -> None:

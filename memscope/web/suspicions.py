@@ -9,8 +9,8 @@ things are in them that are no growth:
   what was still there when its request ended, such as a connection, is moved to an older one.
 
 So a route is called growing when most of what it seems to retain was allocated by its own
-requests, and has outlived a full collection.  Both looks take long on a large heap; they
-are taken between two requests, only at a suspicion, and then seldom.
+requests, and is still there after a full collection.  That look takes long on a large heap; it
+is taken between two requests, only at a suspicion, and then seldom.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ import gc
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from memscope import _memscope
-from memscope.caches import empty_caches
 from memscope.web.births import Births
 
 if TYPE_CHECKING:
@@ -33,7 +31,7 @@ EVERY = 5
 """Measured requests of a route between two looks at its figures."""
 
 APART = 20
-"""Times the length of such a look, at least, lie between two."""
+"""Times the length of a full look, at least, lie between two."""
 
 
 class Suspicions:
@@ -44,20 +42,18 @@ class Suspicions:
         self._recorder = recorder
         self._suspects: dict[Route, Births] = {}
         self._is_paused = False
-        self._judges_from = self._collects_from = 0.0
+        self._looks_from = 0.0
 
     def look(self, route: Route | None) -> None:
         """Requests were measured: of *route*, or of several."""
         for suspect, births in tuple(self._suspects.items()):
             if births.is_ripe() or self._routes.get(suspect.name) is not suspect:
                 self._judge(suspect)
-        if route is None or route.is_confirmed or route.measured % EVERY:
+        if route is None or route.is_confirmed or route.births is not None:
             return
-        if route.suspicion().verdict != "growing":
+        if route.measured % EVERY or perf_counter() < self._looks_from:
             return
-        if route.is_its_own:
-            self._collect()
-        elif route.births is None and perf_counter() >= self._judges_from:
+        if route.suspicion().verdict == "growing":
             route.births = self._suspects[route] = Births()
             self._mark_epochs()
 
@@ -76,36 +72,17 @@ class Suspicions:
         route.births = None
         self._mark_epochs()
         began = perf_counter()
-        born = births.per_request()
-        self._judges_from = began + APART * (perf_counter() - began)
-        if born is None:
-            return
-        if 2 * born < route.suspicion().per_request:
-            route.begin_anew()
+        trend = route.suspicion()
+        if not births.requests or trend.verdict != "growing" or began < self._looks_from:
+            return  # if it grows there will be another occasion
+        # Less than half is its own, or is left: the rest was somebody else's, or garbage.
+        least = trend.per_request / 2
+        is_own = births.per_request() >= least
+        if is_own and gc.isenabled():  # else garbage that nobody collects is retained
+            gc.collect()
+            is_own = births.per_request() >= least
+        self._looks_from = began + APART * (perf_counter() - began)
+        if is_own:
+            route.is_confirmed = True
         else:
-            route.is_its_own = True
-            self._collect()
-
-    def _collect(self) -> None:
-        routes = [
-            one
-            for one in self._routes
-            if not one.is_confirmed and one.is_its_own and one.suspicion().verdict == "growing"
-        ]
-        if not gc.isenabled():
-            for one in routes:
-                one.is_confirmed = True  # garbage that nobody collects is retained
-            return
-        began = perf_counter()
-        if began < self._collects_from:
-            return
-        empty_caches()  # or what that frees is taken for garbage
-        before = _memscope.get_traced_memory()[0]
-        gc.collect()
-        freed = before - _memscope.get_traced_memory()[0]
-        self._collects_from = began + APART * (perf_counter() - began)
-        for one in routes:
-            if 2 * freed >= sum(one.retained):
-                one.begin_anew()
-            else:
-                one.is_confirmed = True
+            route.begin_anew()
