@@ -18,7 +18,9 @@ KEPT: list[Any] = []
 
 
 @pytest.fixture(autouse=True)
-def nothing_kept() -> Iterator[None]:
+def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    # How long a look takes, and so when the next may be, is the machine's.
+    monkeypatch.setattr("memscope.web.suspicions.APART", 0)
     yield
     KEPT.clear()
 
@@ -74,8 +76,7 @@ def test_one_that_leaks_for_itself_grows_soon() -> None:
     assert not server.engine.is_off
 
 
-def test_all_that_leak_grow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memscope.web.suspicions.APART", 0)
+def test_all_that_leak_grow() -> None:
     server = LateServer()
     for _ in range(60):
         for leaking in range(4):
@@ -93,6 +94,15 @@ def test_a_rare_route_grows_too() -> None:
         else:
             server.ask("/often", holds=100)
     assert server.verdicts() == {"GET /rare": "growing", "GET /often": "steady"}
+
+
+def test_looks_are_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memscope.web.suspicions.APART", 1e9)
+    server = LateServer()
+    for path in ("/first", "/second"):
+        for _ in range(60):
+            server.ask(path, holds=100, keeps=4000)
+    assert server.verdicts() == {"GET /first": "growing", "GET /second": "too few"}
 
 
 def test_a_route_that_is_asked_for_no_more() -> None:
