@@ -30,7 +30,7 @@ from _pytest.outcomes import TEST_OUTCOME
 
 from memscope import (
     _memscope,
-    leak_analysis,  # noqa: F401 -- or the first report is in the middle of what it is about
+    leak_analysis,  # noqa: F401 -- before any test, or the first to be reported on leaves it
 )
 from memscope.leaks import NFRAME, Watch, left_since
 from memscope.pytest_plugin import screening

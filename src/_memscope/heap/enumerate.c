@@ -89,10 +89,11 @@ object_of(const struct links *links)
  * another began, and the pieces are joined in the order of the lists.
  *
  * The places are found through sys.modules, which leads to the code of a program, and
- * through large containers, which are met early, being old.  That what they lead to is in the lists is certain only while nothing is being collected, and
- * while there is no other interpreter, with lists of its own; else there is one place
- * for each list.  One that was passed before it was found makes a piece that
- * nothing leads to, which is left out. */
+ * through large containers, which are met early, being old.  That what they lead to is
+ * in the lists is certain only while nothing is being collected, and while there is no
+ * other interpreter, with lists of its own; else there is one place for each list.  One
+ * that was passed before it was found makes a piece that nothing leads to, which is left
+ * out. */
 
 enum { PLACES = 48, FIRST_PLACES = 32, PLACE_TABLE = 4096, LARGE = 4096 };
 
