@@ -118,7 +118,7 @@ def _words(data: Mapping[str, Any]) -> list[Html]:
     words = [
         (
             f"The first {data['warmup']:,} requests of a route fill caches and are not measured; a"
-            f" verdict needs {data['least_requests']} that are."
+            f" verdict needs {data['least_requests']} that are, and one of growth a few more."
         )
     ]
     if data["every"] > 1:
