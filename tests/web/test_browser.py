@@ -115,9 +115,6 @@ class Browser:
             mobile=False,
         )
 
-    def find(self, selector: str) -> Any:
-        return self.driver.find_element(By.CSS_SELECTOR, selector)
-
     def all(self, selector: str) -> list[Any]:
         found: list[Any] = self.driver.find_elements(By.CSS_SELECTOR, selector)
         return found
@@ -125,12 +122,40 @@ class Browser:
     def run(self, script: str) -> Any:
         return self.driver.execute_script(script)
 
+    def of(self, selector: str, script: str) -> Any:
+        """What a script says of an element, `one`, once it is there.
+
+        One command, since between two of them the page may be renewed or another one open.
+        """
+        look = f"const one = document.querySelector({json.dumps(selector)});"
+        said: list[list[Any]] = []
+
+        def there() -> bool:
+            said.append(self.run(f"{look} return one === null ? [] : [{script}]"))
+            return bool(said[-1])
+
+        self.until(there, f"an element {selector}")
+        return said[-1][0]
+
     def text(self, selector: str) -> str:
-        """Read at once, as what is live may be replaced meanwhile."""
-        return str(self.run(f"return document.querySelector({json.dumps(selector)}).textContent"))
+        return str(self.of(selector, "one.textContent"))
 
     def click(self, selector: str) -> None:
-        self.run(f"document.querySelector({json.dumps(selector)}).click()")
+        self.of(selector, "one.click()")
+
+    def type(self, *keys: str) -> None:
+        """On the keyboard: whatever has the focus gets it."""
+        webdriver.ActionChains(self.driver).send_keys(*keys).perform()
+
+    def type_into(self, selector: str, *keys: str) -> None:
+        self.of(selector, "one.focus()")
+        self.type(*keys)
+
+    def replace_with(self, *keys: str) -> None:
+        """Instead of all that is in the field with the focus."""
+        chain = webdriver.ActionChains(self.driver)
+        chain.key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL).perform()
+        self.type(*keys)
 
     def until(self, condition: Callable[[], object], what: str) -> None:
         end = time.monotonic() + PATIENCE
@@ -231,7 +256,7 @@ def test_pause_and_resume(browser: Browser, server: Server) -> None:
     browser.driver.get(server.base)
     browser.click("#pause")
     assert browser.text("#says") == "Paused."
-    assert browser.find("#says").get_attribute("role") == "status"
+    assert browser.of("#says", "one.getAttribute('role')") == "status"
     at = browser.text("#as-of")
     time.sleep(3.5)
     assert browser.text("#as-of") == at
@@ -242,15 +267,15 @@ def test_pause_and_resume(browser: Browser, server: Server) -> None:
 
 def test_tables_sort_by_click_and_by_keyboard(browser: Browser, server: Server) -> None:
     browser.driver.get(f"{server.base}types")
-    head = "#classes thead th:nth-child(4)"
+    head, sort = "#classes thead th:nth-child(4)", "one.getAttribute('aria-sort')"
     assert browser.text(head) == "Now"
-    assert browser.find(head).get_attribute("aria-sort") is None
+    assert browser.of(head, sort) is None
     browser.click(f"{head} button")
-    assert browser.find(head).get_attribute("aria-sort") == "descending"
+    assert browser.of(head, sort) == "descending"
     values = browser.rows("classes", 3)
     assert len(values) > 20 and values == sorted(values, reverse=True)
-    browser.find(f"{head} button").send_keys(Keys.ENTER)
-    assert browser.find(head).get_attribute("aria-sort") == "ascending"
+    browser.type_into(f"{head} button", Keys.ENTER)
+    assert browser.of(head, sort) == "ascending"
     values = browser.rows("classes", 3)
     assert values == sorted(values)
     # The choice, and the focus, outlive an update.
@@ -258,7 +283,7 @@ def test_tables_sort_by_click_and_by_keyboard(browser: Browser, server: Server) 
     server.ask(LOGIN, 3)
     gone = "return document.querySelector('#classes tbody').dataset.old === undefined"
     browser.until(lambda: browser.run(gone), "an update of the table")
-    assert browser.find(head).get_attribute("aria-sort") == "ascending"
+    assert browser.of(head, sort) == "ascending"
     values = browser.rows("classes", 3)
     assert values == sorted(values)
     assert browser.run("return document.activeElement.textContent") == "Now"
@@ -275,9 +300,8 @@ def test_tables_sort_by_click_and_by_keyboard(browser: Browser, server: Server) 
 
 def test_a_filter_hides_rows_and_stays(browser: Browser, server: Server) -> None:
     browser.driver.get(f"{server.base}types")
-    field = browser.find("#q")
     everything = len(browser.rows("classes", 3))
-    field.send_keys("SESSION")
+    browser.type_into("#q", "SESSION")
     few = len(browser.rows("classes", 3))
     assert 0 < few < everything
     browser.run("document.querySelector('#classes tbody').dataset.old = 'yes'")
@@ -288,12 +312,10 @@ def test_a_filter_hides_rows_and_stays(browser: Browser, server: Server) -> None
     assert browser.run("return document.activeElement.id") == "q"
     # What is typed is asked of the server too, which has more rows; without a reload.
     browser.run("window.same = true")
-    field.send_keys(Keys.CONTROL, "a")
-    field.send_keys("nothing is called so")
+    browser.replace_with("nothing is called so")
     browser.until(lambda: "No class has" in browser.text("#list"), "no row")
     assert browser.driver.current_url.endswith("types?q=nothing+is+called+so")
-    field.send_keys(Keys.CONTROL, "a")
-    field.send_keys(Keys.DELETE)
+    browser.replace_with(Keys.DELETE)
     shown = "return document.querySelectorAll('#classes tbody tr:not([hidden])').length"
     browser.until(lambda: browser.run(shown) >= everything, "all rows again")
     assert browser.driver.current_url.endswith("types")
@@ -302,18 +324,19 @@ def test_a_filter_hides_rows_and_stays(browser: Browser, server: Server) -> None
 
 def test_the_keyboard_alone(browser: Browser, server: Server) -> None:
     browser.driver.get(f"{server.base}routes")
-    browser.find("body").send_keys(Keys.TAB)
+    browser.type(Keys.TAB)
     assert browser.run("return document.activeElement.className") == "skip"
-    browser.until(lambda: browser.find(".skip").location["y"] >= 0, "the link in sight")
-    browser.run("return document.activeElement").send_keys(Keys.ENTER)
+    top = "one.getBoundingClientRect().top"
+    browser.until(lambda: browser.of(".skip", top) >= 0, "the link in sight")
+    browser.type(Keys.ENTER)
     assert browser.run("return document.activeElement.id") == "main"
     for _ in range(40):
-        browser.run("return document.activeElement").send_keys(Keys.TAB)
+        browser.type(Keys.TAB)
         if browser.run("return document.activeElement.matches('#routes tbody a')"):
             break
     outline = "return getComputedStyle(document.activeElement).outlineStyle"
     assert browser.run(outline) == "solid"
-    browser.run("return document.activeElement").send_keys(Keys.ENTER)
+    browser.type(Keys.ENTER)
     browser.until(lambda: "/routes/" in browser.driver.current_url, "the page of a route")
 
 
@@ -349,7 +372,7 @@ def test_who_holds_the_objects(browser: Browser, server: Server) -> None:
 
 def test_snapshots_are_taken_and_compared(browser: Browser, server: Server) -> None:
     browser.driver.get(f"{server.base}snapshots")
-    browser.find("#label").send_keys("before <b>work</b>")
+    browser.type_into("#label", "before <b>work</b>")
     browser.click("form.action button")
     browser.until(lambda: browser.all("#taken tbody tr"), "a snapshot")
     assert "before <b>work</b>" in browser.text("#taken")
@@ -436,30 +459,33 @@ def test_without_a_script(server: Server, tmp_path: Path) -> None:
         driver = browser.driver
         driver.get(server.url)
 
-        def body() -> str:
-            return str(browser.find("main").text)
+        def shows(text: str) -> None:
+            browser.until(lambda: text in browser.text("main"), text)
 
-        assert "Resident" in body()
+        def follow(page: str, expected: str) -> None:
+            browser.type_into(f"nav a[href$='/{page}']", Keys.ENTER)
+            browser.until(lambda: driver.current_url == server.base + page, f"the page {page}")
+            shows(expected)
+
+        shows("Resident")
         assert not browser.all("#pause")  # what needs a script is not there
-        before = browser.find("#as-of").text
+        before = browser.text("#as-of")
         time.sleep(1.1)
-        browser.find("#refresh").click()
-        assert browser.find("#as-of").text != before
-        for link, expected in (
-            ("Types", "Objects of each class"),
-            ("Allocations", "by line"),
-            ("Routes", "keeps growing"),
-            ("Leaks", "which line allocated it"),
-            ("Snapshots", "Take a snapshot"),
-        ):
-            driver.find_element(By.LINK_TEXT, link).click()
-            assert expected in body(), link
-        browser.find("#label").send_keys("without a script")
-        browser.find("form.action button").click()
-        assert "without a script" in body()
-        driver.find_element(By.LINK_TEXT, "Types").click()
-        browser.find("#q").send_keys("Session", Keys.ENTER)
-        assert driver.current_url.endswith("types?q=Session")
+        browser.type_into("#refresh", Keys.ENTER)
+        browser.until(lambda: browser.text("#as-of") != before, "the page of another time")
+        follow("types", "Objects of each class")
+        follow("allocations", "by line")
+        follow("routes", "keeps growing")
+        follow("leaks", "which line allocated it")
+        follow("snapshots", "Take a snapshot")
+        browser.type_into("#label", "without a script", Keys.ENTER)
+        browser.until(lambda: browser.all("#taken tbody tr"), "a snapshot")
+        assert "without a script" in browser.text("#taken")
+        follow("types", "Objects of each class")
+        browser.type_into("#q", "Session", Keys.ENTER)
+        browser.until(
+            lambda: driver.current_url.endswith("types?q=Session"), "the classes asked for"
+        )
         assert 1 <= len(browser.all("#classes tbody tr")) < 10
         browser.picture("no-script-types")
     finally:
