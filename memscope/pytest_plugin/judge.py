@@ -5,14 +5,13 @@ files, threads.  Most tests leave nothing, and that is all.  What left something
 in steps, each of which costs more than the one before and is reached by fewer tests:
 
     1  collect the young garbage, and drop the values of its fixtures
-    2  run the test twice more: what comes with the first run only, a cache or an import,
-       does not come again
-    3  collect all garbage, and run it twice again
+    2  run the test again, and twice more: what comes with the first run only, a cache or an
+       import, does not come with these
+    3  the rounds, without a walk of the heap (``trial``), as long as they may show a leak
     4  ``memscope.Watch``: the rounds, a walk of the heap after each, and a report
 
-A test that asks for it (``no_leaks``, ``memscope_leaks``) gets its rounds, first without a walk
-(``trial``), and step 4 only if these show the sign of a leak: a clean test costs its
-repetitions, a leak the walks that its report is made of.
+A test that asks for it (``no_leaks``, ``memscope_leaks``) begins with step 3: a clean test costs
+its repetitions, a leak the walks that its report is made of.
 
 All of it happens inside the teardown of a test, before fixtures of wider scope end; the verdict
 goes into the report of its body, which is logged when teardown is over.  Only tests that passed
@@ -21,7 +20,6 @@ are judged: the report of another holds its frames.
 
 from __future__ import annotations
 
-import gc
 import time
 from typing import TYPE_CHECKING
 
@@ -61,9 +59,9 @@ __all__ = ["Judge"]
 FRAMES = 1
 """Frames of a traceback while tests run; what judges them traces more."""
 
-NOISE = 512
-"""Bytes that two runs may leave when all garbage is collected: pytest's directories for
-tmp_path, entries of its caches.  A test that asks to be judged is held to less."""
+TRIALS = 2
+"""A sign that is not plain must come twice: the first rounds may be unlike those after them.  What
+pytest made before memory was traced is replaced there by what the tracer knows."""
 
 
 class Test:
@@ -98,7 +96,6 @@ class Judge:
         self._leaking = 0
         self._wish: tuple[pytest.Item, Wish] | None = None
         self._started = False
-        self._exact: int | None = None
 
     # -- the life of a run
 
@@ -287,6 +284,7 @@ class Judge:
         if test.wish.rounds == 1:
             self._one_round(test, "it asks for one", allowance, True)
             return
+        sweeper = screening.Sweeper()
         with Unseen(test.item.config) as unseen:
             try:
                 test.repeats.run_unseen(unseen)
@@ -294,29 +292,37 @@ class Judge:
                 self._one_round(test, f"it could not be repeated ({error})", allowance, True)
                 return
             try:
-                if not self._leaves_signs(test, unseen):
-                    return
-                if not self._rounds(test, unseen, allowance):
-                    # What comes with every second run comes with each two of them.
-                    self._rounds(test, unseen, allowance, turns=2)
+                self._look_closer(test, unseen, sweeper, allowance)
             except CannotRepeatError as error:
                 self._give_up(test, error)
 
-    def _leaves_signs(self, test: Test, unseen: Unseen) -> bool:
-        """Whether rounds without a walk of the heap show a sign of a leak, or cannot."""
+    def _look_closer(
+        self, test: Test, unseen: Unseen, sweeper: screening.Sweeper, allowance: Allowance
+    ) -> None:
+        """The rounds: without a walk of the heap, and with walks if these show a sign of a leak."""
+        for turns in self._turns(test, unseen, sweeper):
+            if self._rounds(test, unseen, allowance, turns=turns):
+                return
+
+    def _turns(self, test: Test, unseen: Unseen, sweeper: screening.Sweeper) -> tuple[int, ...]:
+        """Of how many runs each round is to be that may show a leak, one try after the other: what
+        comes with every second run comes with each two of them.  Empty without a sign."""
         if not screening.collects():
-            return True
-        trial = Trial(test.wish.rounds, self.scale)
-        for number in range(test.wish.rounds + 1):
-            if number:
-                test.repeats.run_unseen(unseen)
-            trial.note(number)
-            if trial.is_plain():
-                return True
-            if trial.is_clean():
-                break
-        test.outcome.rounds = trial.over
-        return trial.over == test.wish.rounds and trial.suspects()
+            return (1, 2)
+        for _ in range(TRIALS):
+            trial = Trial(test.wish.rounds, self.scale, sweeper)
+            for number in range(test.wish.rounds + 1):
+                if number:
+                    test.repeats.run_unseen(unseen)
+                trial.note(number)
+                if trial.is_plain():
+                    return (1,)
+                if trial.is_clean():
+                    break
+            test.outcome.rounds = trial.over
+            if trial.over < test.wish.rounds or not trial.suspects():
+                return ()
+        return (1, 2)
 
     def _screen(self, test: Test) -> None:
         """Look at what a test left that did not ask for it, in steps."""
@@ -343,17 +349,13 @@ class Judge:
         if why_not:
             self._one_round(test, why_not, self.settings.default, False)
             return
+        sweeper = screening.Sweeper()
         with Unseen(test.item.config) as unseen:
             try:
-                if not self._comes_again(test, unseen, kind):
+                if self._comes_again(test, unseen, sweeper):
+                    self._look_closer(test, unseen, sweeper, self.settings.default)
+                if test.outcome.verdict == "clean":
                     self.floor.learn(kind, grown)
-                else:
-                    test.repeats.run_unseen(unseen)
-                    self._rounds(test, unseen, self.settings.default)
-                    if test.outcome.verdict == "clean":
-                        self.floor.learn(kind, grown)
-                        if self._exact is not None:
-                            self.floor.learn(("exact", kind), self._exact)
             except CannotRepeatError as error:
                 why_not = f"it could not be repeated ({error})"
                 self._one_round(test, why_not, self.settings.default, False)
@@ -366,40 +368,27 @@ class Judge:
             and not screening.leftovers().since(test.before)
         )
 
-    def _comes_again(self, test: Test, unseen: Unseen, kind: object) -> bool:
-        """Whether further runs leave something behind, run for run.
+    def _comes_again(self, test: Test, unseen: Unseen, sweeper: screening.Sweeper) -> bool:
+        """Whether further runs leave something behind, or that is not to be told.
 
-        Two runs are enough for most: what is made once is not made again.  The interpreter's
-        free lists fill over many runs, by as much in all tests of a kind, which is
-        learned; a full collection empties them, so what is left then is the test's.
-        Weighed at the same point of a run, so that pytest's own part cancels out.
+        Two runs are enough for most: what is made once is not made again.  Weighed at the same
+        point of a run, so that pytest's own part cancels out.
         """
-        self._exact = None
         test.repeats.run_unseen(unseen)
-        grown = self._grown_by_two(test, unseen, screening.young_garbage)
-        if grown is not None and (grown <= 0 or self.floor.is_below(("again", kind), grown)):
-            return False
-        test.repeats.run_unseen(unseen)
-        exact = self._grown_by_two(test, unseen, _all_garbage)
-        if exact is None or (exact > NOISE and not self.floor.is_below(("exact", kind), exact)):
-            self._exact = exact
-            return True
-        if grown is not None:
-            self.floor.learn(("again", kind), grown)
-        return False
-
-    def _grown_by_two(self, test: Test, unseen: Unseen, collect: Callable[[], None]) -> int | None:
-        """Bytes that two runs left; None if threads, files or native memory are more too."""
         left = screening.leftovers()
-        collect()
+        was_full = sweeper.sweep()
         self.scale.zero()
         test.repeats.run_unseen(unseen)
         test.repeats.run_unseen(unseen)
-        collect()
-        grown = self.scale.grown()
-        return None if self.scale.native() or screening.settled(left) else grown
+        is_full = sweeper.sweep()
+        return (
+            is_full > was_full  # and older garbage has gone, perhaps as much as these left
+            or self.scale.grown() > screening.NOISE
+            or self.scale.native() > 0
+            or bool(screening.settled(left))
+        )
 
-    def _rounds(self, test: Test, unseen: Unseen, allowance: Allowance, *, turns: int = 1) -> bool:
+    def _rounds(self, test: Test, unseen: Unseen, allowance: Allowance, *, turns: int) -> bool:
         """Judge by the rounds, of so many runs each, after a warm-up: memscope's own report.
 
         Whether anything is told: a leak, perhaps one that is allowed, or why it is not judged.
@@ -524,11 +513,6 @@ def _is_idle_flaky(hook: Callable[..., object], item: pytest.Item) -> bool:
         or item.get_closest_marker("flaky") is not None
         or any(hasattr(one, "_flaky_max_runs") for one in marked)
     )
-
-
-def _all_garbage() -> None:
-    if screening.collects():
-        gc.collect()
 
 
 def _save(report: LeakReport, folder: Path, nodeid: str) -> str:

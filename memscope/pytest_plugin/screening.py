@@ -15,12 +15,14 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from memscope import _memscope
+from memscope.caches import empty_caches
 from memscope.leaks import WORKING_THRESHOLD
 
 __all__ = [
     "Floor",
     "Leftovers",
     "Scale",
+    "Sweeper",
     "collects",
     "leftovers",
     "pending_tasks",
@@ -31,6 +33,14 @@ __all__ = [
 FD_FOLDERS = ("/proc/self/fd", "/dev/fd")
 PATIENCE = 0.3
 """Seconds that a thread is given to end after its test."""
+
+INCREMENTAL = (3, 14) <= sys.version_info < (3, 14, 5)
+"""Whether the collector has a young and an old generation only, and looks at parts of the old
+one (gh-108362); before and after, it has three."""
+
+NOISE = 512
+"""Bytes that two runs may leave: pytest's directories for tmp_path, entries of its caches.  A test
+that asks to be judged is held to less."""
 
 NATIVE_LEAST = 1 << 20
 """Growth of the process by so many bytes, beyond what was traced, is worth a second look."""
@@ -122,7 +132,41 @@ def collects() -> bool:
 def young_garbage() -> None:
     """Collect what the test made and dropped, at the price of what it made."""
     if collects():
-        gc.collect(1 if sys.version_info < (3, 14) else 0)
+        gc.collect(0 if INCREMENTAL else 1)
+
+
+class Sweeper:
+    """Collects the garbage of runs and empties the interpreter's caches: what lives then is held by
+    somebody.
+
+    The young garbage, that is.  All of it, at the price of many a test, only where it matters: the
+    collector itself ran in between, which makes garbage old, and more lives than after the
+    last sweep.
+    """
+
+    def __init__(self) -> None:
+        self._live = 0
+        self._collections = _collections()
+
+    def sweep(self) -> bool:
+        """Whether it took a full collection, which may have freed what was garbage before."""
+        may_be_old = _collections() != self._collections
+        young_garbage()
+        # To be known before the caches are emptied, for nothing may fill them after that.
+        collections = _collections()
+        emptied = empty_caches()
+        live = _memscope.get_traced_memory()[0]
+        is_full = collects() and (not emptied or (may_be_old and live > self._live + NOISE))
+        if is_full:
+            gc.collect()
+            live = _memscope.get_traced_memory()[0]
+        self._live, self._collections = live, collections + emptied + is_full
+        return is_full
+
+
+def _collections() -> int:
+    """How often what the collector found alive has become older than young garbage is."""
+    return sum(int(one["collections"]) for one in gc.get_stats()[1:])
 
 
 class Leftovers(NamedTuple):

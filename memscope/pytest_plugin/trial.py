@@ -36,7 +36,6 @@ from array import array
 from itertools import pairwise
 
 from memscope import _memscope
-from memscope.caches import empty_caches
 from memscope.pytest_plugin import screening
 
 __all__ = ["Trial"]
@@ -54,8 +53,10 @@ LEAST_OF_BUFFER = 512
 class Trial:
     """Up to so many rounds, which begin now, after a warm-up."""
 
-    def __init__(self, rounds: int, scale: screening.Scale) -> None:
+    def __init__(self, rounds: int, scale: screening.Scale, sweeper: screening.Sweeper) -> None:
+        """*sweeper* is of before the warm-up."""
         self._scale = scale
+        self._sweeper = sweeper
         self._rounds = rounds
         self._least_rise = max((rounds - 1) // 2, 1)
         """Entries that a container must have got to be suspected."""
@@ -82,7 +83,7 @@ class Trial:
         # First the epoch: what is in the free lists after them is from the next one.
         if _memscope.is_tracing():
             self._epochs[self.over] = _memscope.advance_epoch()
-        _collect_round()
+        self._sweeper.sweep()
         self._bytes[self.over] = _memscope.get_traced_memory()[0]
 
     def is_plain(self) -> bool:
@@ -98,6 +99,8 @@ class Trial:
         pass over what the collector tracks, at one of the rounds."""
         left = self._rounds - self.over
         if not left or left + 1 != min(self._least_rise, self._least_changes):
+            return False
+        if not _memscope.is_tracing():
             return False
         first, *later = self._steps()
         changes = sum(map(bool, later))
@@ -118,6 +121,8 @@ class Trial:
     def suspects(self) -> bool:
         """Whether the rounds may have left more and more behind.  Cost: a pass over what the
         collector tracks; if there is a sign, a full collection and another."""
+        if not _memscope.is_tracing():
+            return True
         left = screening.settled(self._left)
         if max(len(left.threads), len(left.files)) >= self._rounds or self._scale.native():
             return True
@@ -163,10 +168,3 @@ class Trial:
     def _steps(self) -> list[int]:
         """By how many bytes each round changed what lives."""
         return [after - before for before, after in pairwise(self._bytes[: self.over + 1])]
-
-
-def _collect_round() -> None:
-    """Collect the garbage of a round, and empty the caches that hold what nobody needs."""
-    screening.young_garbage()
-    if not empty_caches():
-        gc.collect()

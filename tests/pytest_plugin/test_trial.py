@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import textwrap
 
 import pytest
@@ -141,13 +140,10 @@ def test_clean_tests_are_acquitted_without_a_walk(inner: Inner) -> None:
     walks = run(inner, CLEAN)
     assert set(inner.verdicts.values()) == {"clean"}
     assert len(walks) > 15
-    # Not yet understood: on 3.15 what logs shows a sign, and is cleared by a watch.
-    walked = {"test_caplog", "test_logged"} if sys.version_info >= (3, 14) else set()
-    assert {name for name, count in walks.items() if count} <= walked
-    for name in inner.tests.keys() - walked:
-        one = inner.tests[name]
+    assert set(walks.values()) == {0}
+    for one in inner.tests.values():
         assert one["rounds"] in (4, 5)
-        assert one["runs"] == 2 + one["rounds"]
+        assert one["runs"] in (2 + one["rounds"], 2 + 5 + one["rounds"])
 
 
 def test_the_price_of_a_report_is_paid_for_leaks_only(inner: Inner) -> None:

@@ -1,0 +1,132 @@
+"""What is collected before memory is weighed: all that matters, and no more."""
+
+from __future__ import annotations
+
+import gc
+import textwrap
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from memscope import _memscope
+from memscope.pytest_plugin import screening
+from tests.pytest_plugin.conftest import Inner
+
+
+class Ring:
+    """Garbage for the collector alone, once nobody has it."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+@pytest.fixture
+def sweeper() -> Iterator[screening.Sweeper]:
+    _memscope.start()
+    gc.collect()
+    try:
+        yield screening.Sweeper()
+    finally:
+        _memscope.stop()
+
+
+def make_old(ring: Ring) -> weakref.ref[Ring]:
+    """Garbage that the collector's work has made old."""
+    while not any(one is ring for one in gc.get_objects(generation=2)):
+        # Objects of the program make it work.
+        many: list[Any] = [Ring() for _ in range(5000)]
+        del many
+    return weakref.ref(ring)
+
+
+def test_young_garbage_goes_without_a_full_collection(sweeper: screening.Sweeper) -> None:
+    gone = weakref.ref(Ring())
+    assert sweeper.sweep() is False
+    assert gone() is None
+
+
+def test_old_garbage_goes_when_the_collector_made_it(sweeper: screening.Sweeper) -> None:
+    sweeper.sweep()
+    gone = make_old(Ring())
+    assert gone() is not None
+    assert sweeper.sweep() is True
+    assert gone() is None
+
+
+def test_older_garbage_is_left_alone(sweeper: screening.Sweeper) -> None:
+    older = make_old(Ring())
+    younger = screening.Sweeper()
+    kept = Ring()
+    assert younger.sweep() is False
+    assert older() is not None
+    assert kept.me is kept
+
+
+def test_what_left_nothing_needs_no_full_collection(sweeper: screening.Sweeper) -> None:
+    sweeper.sweep()
+    # The collector works, and finds what it looks at alive, or dead; no more lives than before.
+    for _ in range(30):
+        many: list[Any] = [[] for _ in range(5000)]
+        del many
+    gc.collect(1)
+    assert sweeper.sweep() is False
+
+
+def test_of_a_program_that_froze_its_objects_all_is_collected(sweeper: screening.Sweeper) -> None:
+    gc.freeze()
+    try:
+        assert sweeper.sweep() is True
+    finally:
+        gc.unfreeze()
+
+
+def test_a_program_that_collects_for_itself(sweeper: screening.Sweeper) -> None:
+    gone = weakref.ref(Ring())
+    gc.disable()
+    try:
+        assert sweeper.sweep() is False
+        assert gone() is not None
+    finally:
+        gc.enable()
+
+
+SUITE = """
+import gc, itertools
+import pytest
+
+class Ring:
+    def __init__(self):
+        self.me = self
+        self.it = bytearray(1000)
+
+KEPT, OLDER = [], []
+numbers = itertools.count()
+
+def grow_old():
+    while not any(type(one) is Ring for one in gc.get_objects(generation=2)):
+        many = [[] for _ in range(20_000)]
+
+def test_old_garbage():
+    ring = Ring()
+    grow_old()
+
+def test_a_leak_beside_older_garbage_that_goes():
+    # As much as it leaves was garbage of a run before, and goes with this one.
+    KEPT.append(bytearray(2000))
+    if OLDER:
+        OLDER.clear()
+        gc.collect()
+    else:
+        OLDER.extend(Ring() for _ in range(50))
+"""
+
+
+def test_old_garbage_is_no_leak_and_hides_none(inner: Inner) -> None:
+    inner.judge(textwrap.dedent(SUITE))
+    assert inner.verdicts == {
+        "test_old_garbage": "clean",
+        "test_a_leak_beside_older_garbage_that_goes": "leaks",
+    }
+    assert inner.tests["test_old_garbage"]["runs"] == 4
