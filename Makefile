@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n : 4)))
 PYTEST_ARGS ?= -n $(JOBS)
+# --again: what fails beside other tests is run once more, alone
+AGAIN ?=
 
 VENV_PATH = PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 IN_VENV = $(VENV_PATH) $(VENV)/bin/
@@ -27,7 +29,7 @@ demo:  ## a real Flask application that leaks, under load; memscope names the li
 test:  ## build, then run the tests (PYTEST_ARGS="-k name" runs some)
 	$(call env,test)
 	$(IN_VENV)python tests/ext/build.py
-	@$(VENV_PATH) tools/tests.sh $(VENV)/bin/python $(PYTEST_ARGS)
+	@$(VENV_PATH) tools/tests.sh $(AGAIN) $(VENV)/bin/python $(PYTEST_ARGS)
 
 build:  ## compile the C core in place (MEMSCOPE_DEBUG=1 with asserts)
 	$(call env,build)

@@ -3,7 +3,7 @@
 #
 #   tools/fresh.sh
 #
-# PYTEST_ARGS, if it is set, is handed to make test.
+# PYTEST_ARGS and AGAIN, if they are set, are handed to make test.
 #
 # The empty system is kept in ${MEMSCOPE_CACHE:-~/.cache/memscope}/bookworm; what is run is a
 # copy of it, thrown away afterwards.
@@ -23,4 +23,4 @@ cp -a "$empty" "$machine"
 trap 'rm -rf "$machine"' EXIT
 tools/copy.sh "$tree"
 chroot_run "$machine" "$tree" make demo
-chroot_run "$machine" "$tree" make test ${PYTEST_ARGS:+PYTEST_ARGS="$PYTEST_ARGS"}
+chroot_run "$machine" "$tree" make test ${PYTEST_ARGS:+PYTEST_ARGS="$PYTEST_ARGS"} ${AGAIN:+AGAIN="$AGAIN"}

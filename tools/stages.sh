@@ -57,6 +57,13 @@ stages_end() {
             printf '  %s\n' "$line"
         done
     fi
+    if grep -q '^### UNSTEADY' "$stages_logs"/*.log; then
+        printf '\nUNSTEADY, failed beside other tests and passed alone:\n'
+        grep -l '^### UNSTEADY' "$stages_logs"/*.log | while read -r line; do
+            grep -E '^(FAILED|ERROR) ' "$line" | awk -v stage="$(basename "$line" .log)" '
+                { printf "  %-26s %s\n", stage, $2 }'
+        done
+    fi
     read -r -a total <<<"$(pytest_totals "$stages_logs"/*.log)"
     printf '\nstages: %s passed, %s failed\n' $((${#stages_rows[@]} - stages_failed)) "$stages_failed"
     printf '%s passed, %s failed, %s skipped\n' "${total[@]}"
