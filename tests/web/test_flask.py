@@ -427,7 +427,6 @@ def test_trends_of_a_real_server() -> None:
     measured = sum(route["measured"] for route in found.values())
     shared = sum(route["shared"] for route in found.values())
     assert number - 9 <= measured + shared <= number + 1, "all but the warm-up, and the last"
-    assert sum(route["bytes"] for route in found.values()) > 200 * measured
 
 
 def test_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
