@@ -119,7 +119,12 @@ def _words(data: Mapping[str, Any]) -> list[Html]:
         (
             f"The first {data['warmup']:,} requests of a route fill caches and are not measured; a"
             f" verdict needs {data['least_requests']} that are, and one of growth a few more."
-        )
+        ),
+        (
+            "Bytes and objects are differences of the whole process: what other threads do"
+            " meanwhile, or a collection frees, is in them, so on a threaded server they are rough."
+            " A verdict of growth rests on what the route's own requests allocated."
+        ),
     ]
     if data["every"] > 1:
         words.append(f"One of {data['every']:,} requests is measured.")
