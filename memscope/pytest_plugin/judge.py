@@ -40,6 +40,7 @@ from memscope.pytest_plugin.repeats import (
     CannotRepeatError,
     Repeats,
     Unseen,
+    forget_strategies,
     tear_down_function,
     why_not_repeated,
 )
@@ -76,6 +77,7 @@ class Test:
         self.before = screening.leftovers()
         self.began = time.perf_counter()
         self.epoch = _memscope.advance_epoch()
+        self.full_collections = screening.full_collections()
         self.passed = self.failed = False
         self.report: pytest.TestReport | None = None
         """Of its body, once that has run."""
@@ -177,6 +179,7 @@ class Judge:
     def pytest_weigh_before(self, item: pytest.Item) -> Generator[None, object, object]:
         # As deep in pytest's stack as what weighs after: its frames are the same then.
         if self.test is not None:
+            forget_strategies()
             self.scale.zero()
         return (yield)
 
@@ -332,12 +335,14 @@ class Judge:
             getattr(item, "cls", None) is None,
             len(getattr(item, "fixturenames", ())),
         )
-        grown = self.scale.grown()
-        if self._is_usual(test, kind, grown):
+        # If not, older garbage has gone, perhaps as much as this test left.
+        comparable = screening.full_collections() == test.full_collections
+        if comparable and self._is_usual(test, kind, self.scale.grown()):
             return
         test.repeats.forget_last_run()
         screening.young_garbage()
-        if self._is_usual(test, kind, self.scale.grown()):
+        grown = self.scale.grown()
+        if comparable and self._is_usual(test, kind, grown):
             return
         if 0 < self.settings.most <= self._leaking:
             # Without a walk of the heap: there may be thousands more, with the same leak.
@@ -354,7 +359,7 @@ class Judge:
             try:
                 if self._comes_again(test, unseen, sweeper):
                     self._look_closer(test, unseen, sweeper, self.settings.default)
-                if test.outcome.verdict == "clean":
+                if comparable and test.outcome.verdict == "clean":
                     self.floor.learn(kind, grown)
             except CannotRepeatError as error:
                 why_not = f"it could not be repeated ({error})"

@@ -18,7 +18,14 @@ import pytest
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["CannotRepeatError", "Repeats", "Unseen", "tear_down_function", "why_not_repeated"]
+__all__ = [
+    "CannotRepeatError",
+    "Repeats",
+    "Unseen",
+    "forget_strategies",
+    "tear_down_function",
+    "why_not_repeated",
+]
 
 
 class CannotRepeatError(Exception):
@@ -64,6 +71,15 @@ def _timeout(item: pytest.Item) -> float:
         return 0.0
 
 
+def forget_strategies() -> None:
+    """Empty hypothesis's cache of strategies, which keeps the last 1024 that any test made: a test
+    that makes them in its body leaves some with each run, until it is full."""
+    strategies = sys.modules.get("hypothesis.strategies")
+    clear = getattr(getattr(strategies, "integers", None), "__clear_cache", None)
+    if clear is not None:
+        clear()
+
+
 class Repeats:
     """One test, to be run again and again."""
 
@@ -89,8 +105,9 @@ class Repeats:
             stash.update(self._left)
 
     def forget_last_run(self) -> None:
-        """Drop the values of its fixtures, which are torn down."""
+        """Drop the values of its fixtures, which are torn down, and what its runner cached."""
         self._renew()
+        forget_strategies()
 
     def run_unseen(self, unseen: Unseen) -> None:
         """Run it once, and leave nothing of it with pytest.  Raises CannotRepeatError."""

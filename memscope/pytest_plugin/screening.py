@@ -24,6 +24,7 @@ __all__ = [
     "Scale",
     "Sweeper",
     "collects",
+    "full_collections",
     "leftovers",
     "pending_tasks",
     "settled",
@@ -167,6 +168,11 @@ class Sweeper:
 def _collections() -> int:
     """How often what the collector found alive has become older than young garbage is."""
     return sum(int(one["collections"]) for one in gc.get_stats()[1:])
+
+
+def full_collections() -> int:
+    """How often all garbage was collected."""
+    return int(gc.get_stats()[-1]["collections"])
 
 
 class Leftovers(NamedTuple):

@@ -126,3 +126,47 @@ def test_old_garbage_is_no_leak_and_hides_none(inner: Inner) -> None:
         "test_a_leak_beside_older_garbage_that_goes": "leaks",
     }
     assert inner.tests["test_old_garbage"]["runs"] == 4
+
+
+GARBAGE = """
+import gc
+import pytest
+
+class Ring:
+    def __init__(self):
+        self.me = self
+        self.it = bytearray(100_000)
+
+KEPT = []
+
+@pytest.mark.parametrize("number", range(5))
+def test_garbage(number):
+    ring = Ring()
+
+@pytest.mark.parametrize("number", range(1))
+def test_a_leak_of_less_than_others_leave_as_garbage(number):
+    KEPT.append(bytearray(50_000))
+
+@pytest.mark.parametrize("number", range(5))
+def test_old_garbage(number):
+    ring = Ring()
+    while not any(one is ring for one in gc.get_objects(generation=2)):
+        many = [[] for _ in range(20_000)]
+
+@pytest.mark.parametrize("number", range(1))
+def test_a_leak_while_older_garbage_goes(number):
+    KEPT.append(bytearray(50_000))
+    gc.collect()
+"""
+
+
+def test_garbage_hides_no_leak(inner: Inner) -> None:
+    """Neither what clean tests leave of it, nor what goes while a test runs."""
+    inner.judge(textwrap.dedent(GARBAGE))
+    verdicts = {name.partition("[")[0]: verdict for name, verdict in inner.verdicts.items()}
+    assert verdicts == {
+        "test_garbage": "clean",
+        "test_a_leak_of_less_than_others_leave_as_garbage": "leaks",
+        "test_old_garbage": "clean",
+        "test_a_leak_while_older_garbage_goes": "leaks",
+    }

@@ -258,15 +258,24 @@ def test_hypothesis(inner: Inner) -> None:
                 @given(st.data())
                 def test_clean(self, data):
                     data.draw(st.integers())
+
+            @settings(max_examples=20, deadline=None, database=None)
+            @given(st.data())
+            def test_makes_strategies(data):
+                # Each of them another key in hypothesis's cache.
+                data.draw(st.lists(st.builds(lambda: 1)))
             """
         ),
     )
-    result.assert_outcomes(passed=2, failed=1)
+    result.assert_outcomes(passed=3, failed=1)
     assert inner.verdicts == {
         "test_clean": "clean",
         "test_leak": "leaks",
         "TestIt::test_clean": "clean",
+        "test_makes_strategies": "clean",
     }
+    # What its cache has is not taken for a leak, which would need rounds to be told from one.
+    assert inner.tests["test_makes_strategies"]["rounds"] == 0
     result.stdout.fnmatch_lines(["test_leak leaks +20 Session in each of 5 runs: *"])
 
 
