@@ -95,7 +95,7 @@ object_of(const struct links *links)
  * that was passed before it was found makes a piece that nothing leads to, which is left
  * out. */
 
-enum { PLACES = 48, FIRST_PLACES = 32, PLACE_TABLE = 4096, LARGE = 4096 };
+enum { PLACES = 96, FIRST_PLACES = 32, PLACE_TABLE = 4096, LARGE = 4096 };
 
 struct place {
     const struct links *start, *at;     /* at: where the next piece starts, at the end */
