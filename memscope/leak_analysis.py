@@ -479,7 +479,7 @@ class Analysis:
         weak = main is not None and main.full in ("weakref.ReferenceType", "weakref.KeyedRef")
         # A dict that nothing leads to is a built-in class's list of subclasses.
         of_class = classes in ([], ["dict"]) or (
-            classes[-1] == "dict" and classes[-2:-1] == ["type"]
+            len(way) > 1 and ".__subclasses__" in names.edges(way[-2], way[-1])
         )
         if weak and (of_class or any(name in WEAK_CONTAINERS for name in classes[-3:])):
             return "weak references, which keep nothing alive"

@@ -172,6 +172,23 @@ def test_what_a_worker_works_on_is_named_by_who_gave_it() -> None:
         this_module.pool = None
 
 
+def test_classes_and_the_lists_that_bases_have_of_them_are_one_leak() -> None:
+    classes: list[type] = []
+
+    def workload() -> None:
+        class Parent:
+            pass
+
+        class Child(Parent):
+            pass
+
+        classes.append(Child)
+
+    report = diagnose(workload)
+    [found] = [one for one in report.leaks if one.site is not None and one.site.filename == HERE]
+    assert (found.type_name, found.count) == ("type", 2 * report.rounds)
+
+
 def test_warm_up_rounds_are_not_judged() -> None:
     calls: list[int] = []
 

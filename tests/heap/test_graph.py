@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from memscope import _memscope
+from memscope import _memscope, naming
 
 TRACKED, IMMORTAL, MODULE, TYPE, WEAKREF, SURPLUS = 1, 2, 4, 8, 16, 32
 
@@ -187,6 +187,28 @@ def test_static_types_hold_their_dicts() -> None:
     int_node, method_node = one(graph, int), one(graph, method)
     below = {node for child in graph.referents(int_node) for node in graph.referents(child)}
     assert method_node in below
+
+
+def test_classes_hold_their_lists_of_subclasses() -> None:
+    class Parent(Slotted):
+        pass
+
+    class Child(Parent, metaclass=type("Meta", (type,), {})):  # type: ignore[misc]
+        pass
+
+    graph = Graph.take(keep=True)
+    for parent, child in ((Slotted, Parent), (Parent, Child)):
+        [weak] = [one for one in weakref.getweakrefs(child) if one in gc.get_objects()]
+        lists = [
+            node
+            for node in graph.referents(one(graph, parent))
+            if graph.objects([node])[0] is not parent.__dict__
+            and one(graph, weak) in graph.referents(node)
+        ]
+        assert len(lists) == 1
+        assert not graph.node(lists[0])[3] & SURPLUS
+        [listed] = graph.objects(lists)
+        assert naming.edge_texts(parent, listed) == [".__subclasses__"]
 
 
 def test_sizes_are_those_of_sys_getsizeof() -> None:

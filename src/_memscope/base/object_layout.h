@@ -1,5 +1,5 @@
-/* How each CPython lays out the attributes of an instance and the keys of a dict:
- * the one place that knows. */
+/* How each CPython lays out the attributes of an instance, the keys of a dict and what a class
+ * has: the one place that knows. */
 #ifndef MEMSCOPE_OBJECT_LAYOUT_H
 #define MEMSCOPE_OBJECT_LAYOUT_H
 
@@ -107,6 +107,19 @@ object_shared_keys(PyTypeObject *type, Py_ssize_t *count)
     *count = keys->entry_count;
     const char *indices = (const char *)(keys + 1);
     return (const struct dict_unicode_entry *)(indices + ((size_t)1 << keys->log2_index_bytes));
+}
+
+/* The dict of weak references to the subclasses of a class, or NULL: it has none, or is one of
+ * the interpreter's own, which keeps them elsewhere since 3.12.  Borrowed. */
+static inline PyObject *
+object_subclasses(const PyTypeObject *type)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    if (!PyType_HasFeature((PyTypeObject *)type, Py_TPFLAGS_HEAPTYPE)) {
+        return NULL;
+    }
+#endif
+    return (PyObject *)type->tp_subclasses;
 }
 
 #endif

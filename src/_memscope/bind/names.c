@@ -296,6 +296,7 @@ name_type(struct names *self, PyTypeObject *source)
     ATTRIBUTE(source->tp_base, "__base__");
     ATTRIBUTE(source->tp_bases, "__bases__");
     ATTRIBUTE(source->tp_mro, "__mro__");
+    ATTRIBUTE(object_subclasses(source), "__subclasses__");
     if (PyType_HasFeature(source, Py_TPFLAGS_HEAPTYPE)) {
         const PyHeapTypeObject *heap = (const PyHeapTypeObject *)source;
         ATTRIBUTE(heap->ht_slots, "__slots__");

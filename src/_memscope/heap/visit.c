@@ -30,6 +30,7 @@ visit_static_type(PyTypeObject *type, visitproc visit, void *arg)
     Py_VISIT(type->tp_base);
     Py_VISIT(type->tp_bases);
     Py_VISIT(type->tp_mro);
+    Py_VISIT(object_subclasses(type));
     return 0;
 }
 
@@ -115,6 +116,9 @@ object_visit(PyObject *object, visitproc visit, void *arg)
     int status = type->tp_traverse(object, visit, arg);
     if (status == 0 && pycompat_is_dict(object) && object_dict_hides_keys(object)) {
         status = visit_keys(object, visit, arg);
+    }
+    if (status == 0 && PyType_Check(object)) {
+        Py_VISIT(object_subclasses((PyTypeObject *)object));
     }
     return status;
 }

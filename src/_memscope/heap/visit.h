@@ -12,6 +12,7 @@
  *
  *     the str keys of a dict that has no others (dict_traverse spares itself those),
  *     what a code object holds, and a class that is not on the heap,
+ *     the dict in which a class has its subclasses, where it is the class's own,
  *     on 3.13 the dict of an instance that was asked for it (gh-130327).
  *
  * Left out are objects that a module keeps for reuse: they are not alive.
