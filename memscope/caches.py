@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["empty_caches"]
+__all__ = ["FROZEN_BY_CPYTHON", "empty_caches", "empty_type_cache"]
 
 FROZEN_BY_CPYTHON = 1000 if sys.version_info[:2] == (3, 12) else 0
 """Objects at most that are frozen without the program's doing: 3.12 begins with some 400 of its
 own.  A program that freezes, freezes all that it has by then, several thousand at least."""
 
-_empty_type_cache: Callable[[], object] = (
+empty_type_cache: Callable[[], object] = (
     getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache
 )
 
@@ -35,7 +35,7 @@ def empty_caches() -> bool:
     time, if all is frozen.  What CPython 3.12 froze at its start is old after that, not frozen, as
     in all others.
     """
-    _empty_type_cache()
+    empty_type_cache()
     if gc.get_freeze_count() > FROZEN_BY_CPYTHON:
         return False
     gc.freeze()

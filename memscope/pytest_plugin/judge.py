@@ -7,7 +7,8 @@ in steps, each of which costs more than the one before and is reached by fewer t
     1  collect the young garbage, and drop the values of its fixtures
     2  run the test again, and twice more: what comes with the first run only, a cache or an
        import, does not come with these
-    3  the rounds, without a walk of the heap (``trial``), as long as they may show a leak
+    3  the rounds, without a walk of the heap (``trial``), as long as they may show a leak; and
+       if they show a sign, once more, with all garbage collected
     4  ``memscope.Watch``: the rounds, a walk of the heap after each, and a report
 
 A test that asks for it (``no_leaks``, ``memscope_leaks``) begins with step 3: a clean test costs
@@ -59,10 +60,6 @@ __all__ = ["Judge"]
 
 FRAMES = 1
 """Frames of a traceback while tests run; what judges them traces more."""
-
-TRIALS = 2
-"""A sign that is not plain must come twice: the first rounds may be unlike those after them.  What
-pytest made before memory was traced is replaced there by what the tracer knows."""
 
 
 class Test:
@@ -309,23 +306,38 @@ class Judge:
 
     def _turns(self, test: Test, unseen: Unseen, sweeper: screening.Sweeper) -> tuple[int, ...]:
         """Of how many runs each round is to be that may show a leak, one try after the other: what
-        comes with every second run comes with each two of them.  Empty without a sign."""
+        comes with every second run comes with each two of them.  Empty without a sign.
+
+        A sign must come twice.  The first rounds may be unlike those after them: what pytest made
+        before memory was traced is replaced there by what the tracer knows.  And what a run
+        replaces when it is old, the second time is collected.
+        """
         if not screening.collects():
             return (1, 2)
-        for _ in range(TRIALS):
-            trial = Trial(test.wish.rounds, self.scale, sweeper)
-            for number in range(test.wish.rounds + 1):
-                if number:
-                    test.repeats.run_unseen(unseen)
-                trial.note(number)
-                if trial.is_plain():
-                    return (1,)
-                if trial.is_clean():
-                    break
+        trial, tries = self._try(test, unseen, sweeper)
+        if not tries or trial.left_other_things():
+            return tries
+        try:
+            with sweeper.exactly():
+                test.repeats.run_unseen(unseen)
+                return self._try(test, unseen, sweeper)[1]
+        except CannotRepeatError:  # perhaps it missed what is frozen
+            return (1, 2)
+
+    def _try(
+        self, test: Test, unseen: Unseen, sweeper: screening.Sweeper
+    ) -> tuple[Trial, tuple[int, ...]]:
+        trial = Trial(test.wish.rounds, self.scale, sweeper)
+        for number in range(test.wish.rounds + 1):
+            if number:
+                test.repeats.run_unseen(unseen)
+            trial.note(number)
             test.outcome.rounds = trial.over
-            if trial.over < test.wish.rounds or not trial.suspects():
-                return ()
-        return (1, 2)
+            if trial.is_plain():
+                return trial, (1,)
+            if trial.is_clean():
+                return trial, ()
+        return trial, (1, 2) if trial.suspects() else ()
 
     def _screen(self, test: Test) -> None:
         """Look at what a test left that did not ask for it, in steps."""

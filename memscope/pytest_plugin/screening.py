@@ -7,16 +7,20 @@ the number around it.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
 import threading
 from collections import deque
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memscope import _memscope
-from memscope.caches import empty_caches
+from memscope.caches import FROZEN_BY_CPYTHON, empty_caches, empty_type_cache
 from memscope.leaks import WORKING_THRESHOLD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "Floor",
@@ -148,9 +152,34 @@ class Sweeper:
     def __init__(self) -> None:
         self._live = 0
         self._collections = _collections()
+        self._is_exact = False
+
+    @contextlib.contextmanager
+    def exactly(self) -> Iterator[None]:
+        """Until the end, collect all garbage of the runs, also what was replaced when it was old.
+
+        What is there already is frozen meanwhile, so that a full collection looks at what the
+        runs make, and takes no longer.  A test can notice: gc.get_objects() and
+        gc.get_referrers() leave out what is frozen.
+        """
+        # Else full collections are what it makes anyway.
+        if gc.get_freeze_count() > FROZEN_BY_CPYTHON:
+            yield
+            return
+        gc.freeze()
+        self._is_exact = True
+        try:
+            yield
+        finally:
+            self._is_exact = False
+            gc.unfreeze()
 
     def sweep(self) -> bool:
         """Whether it took a full collection, which may have freed what was garbage before."""
+        if self._is_exact:
+            empty_type_cache()
+            gc.collect()  # which empties the free lists too
+            return False
         may_be_old = _collections() != self._collections
         young_garbage()
         # To be known before the caches are emptied, for nothing may fill them after that.

@@ -1,15 +1,16 @@
 """Whether rounds leave more and more behind, found out without a walk of the heap.
 
 A walk takes a hundred times as long as a small test, so a test is tried without one first.
-After each round its garbage is collected and the interpreter's caches are emptied: what lives
-then is held by somebody.  A leak shows in one of two ways:
+After each round its garbage is collected (``screening.Sweeper``) and the interpreter's caches are
+emptied: what lives then is held by somebody.  A leak shows in one of two ways:
 
     blocks        Live bytes changed, and blocks that were allocated live, both in as many
                   rounds as a leak must have.  Bytes alone change too where something larger
                   takes the place of another, and a block may change hands where nothing becomes
                   more.  A buffer that grows is one block, and told by its size.
     containers    Their lengths: what was there before, put into a list that has room,
-                  allocates nothing.
+                  allocates nothing.  Containers that the rounds made are left out, for they may
+                  lie where others lay.
 
 A leak comes with about half of the rounds at least.  So when none has shown, and those that are
 left are too few for one, they are not run.
@@ -31,7 +32,6 @@ test that leaks nothing else,
 
 from __future__ import annotations
 
-import gc
 from array import array
 from itertools import pairwise
 
@@ -89,10 +89,11 @@ class Trial:
     def is_plain(self) -> bool:
         """Whether a leak shows by now, the same in each round: more of them would say no more."""
         steps = self._steps()
-        if self.over != ENOUGH or min(steps) <= 0 or 2 * min(steps) < max(steps):
-            return False
-        gc.collect()
-        return self._leaves_blocks(ENOUGH - 1)
+        return (
+            self.over == ENOUGH
+            and 0 < max(steps) <= 2 * min(steps)
+            and self._leaves_blocks(ENOUGH - 1)
+        )
 
     def is_clean(self) -> bool:
         """Whether nothing has shown, and the rounds that are left are too few for a leak.  Cost: a
@@ -120,25 +121,23 @@ class Trial:
 
     def suspects(self) -> bool:
         """Whether the rounds may have left more and more behind.  Cost: a pass over what the
-        collector tracks; if there is a sign, a full collection and another."""
-        if not _memscope.is_tracing():
-            return True
-        left = screening.settled(self._left)
-        if max(len(left.threads), len(left.files)) >= self._rounds or self._scale.native():
-            return True
-        if not self._has_grown():
-            return False
-        # Garbage of a round in which the collector ran is old by now.
-        gc.collect()
-        return self._has_grown()
-
-    def _has_grown(self) -> bool:
-        return self._rise() >= self._least_rise or (
-            self._goes_on() and self._leaves_blocks(self._least_rise)
+        collector tracks."""
+        return (
+            not _memscope.is_tracing()
+            or self.left_other_things()
+            or self._rise() >= self._least_rise
+            or (self._goes_on() and self._leaves_blocks(self._least_rise))
         )
 
+    def left_other_things(self) -> bool:
+        """Whether there are threads or files more, for each round, or memory that is no Python's:
+        no collection would change that."""
+        left = screening.settled(self._left)
+        most = max(len(left.threads), len(left.files))
+        return most >= self._rounds or self._scale.native() > 0
+
     def _rise(self) -> int:
-        return _memscope.longest_rise(_memscope.gc_lengths(), self._lengths)
+        return _memscope.longest_rise(_memscope.gc_lengths(self._epochs[0]), self._lengths)
 
     def _goes_on(self) -> bool:
         """Whether enough rounds changed what lives, up to the end: a pause that is longer than any

@@ -109,6 +109,32 @@ def test_the_longest_rise(heap: list[list[Any]]) -> None:
     del new
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_younger_ones_are_left_out(kind: str) -> None:
+    make = KINDS[kind]
+    untraced = make([ONE])
+    _memscope.start()
+    try:
+        older = make([ONE])
+        epoch = _memscope.advance_epoch()
+        # More than a free list has: an object from there has an old block.
+        younger = [make([ONE]) for _ in range(200)]
+        there = dict(struct.iter_unpack("QQ", _memscope.gc_lengths(epoch)))
+        assert {id(untraced), id(older)} <= there.keys()
+        assert sum(id(one) in there for one in younger) <= 80
+        assert {id(one) for one in younger} <= lengths().keys()
+        _memscope.stop()
+        assert len(_memscope.gc_lengths(epoch)) // 16 > len(there)
+    finally:
+        _memscope.stop()
+
+
+@pytest.mark.parametrize("epoch", [-1, 1 << 64, "1", 1.5])
+def test_what_is_no_epoch(epoch: Any) -> None:
+    with pytest.raises((OverflowError, TypeError)):
+        _memscope.gc_lengths(epoch)
+
+
 @pytest.mark.parametrize("kind", [dict, OrderedDict, MyDict])
 @pytest.mark.parametrize("many", [1, 7, 1000])
 def test_dicts_that_are_values(kind: type[dict[Any, Any]], many: int) -> None:

@@ -80,6 +80,36 @@ def test_of_a_program_that_froze_its_objects_all_is_collected(sweeper: screening
         gc.unfreeze()
 
 
+def test_what_is_replaced_when_it_is_old_is_collected_exactly(
+    sweeper: screening.Sweeper,
+) -> None:
+    held = [Ring()]
+    older = make_old(Ring())
+    with sweeper.exactly():
+        assert gc.get_freeze_count() > 1000
+        for _ in range(3):
+            before, held[0] = weakref.ref(held[0]), Ring()
+            sweeper.sweep()
+        assert before() is None
+        assert older() is not None
+    assert gc.get_freeze_count() < 1000
+    gc.collect()
+    assert older() is None
+
+
+def test_what_a_program_froze_stays_frozen(sweeper: screening.Sweeper) -> None:
+    gc.freeze()
+    try:
+        count = gc.get_freeze_count()
+        with sweeper.exactly():
+            gone = weakref.ref(Ring())
+            sweeper.sweep()
+            assert gone() is None
+        assert count - 1000 < gc.get_freeze_count() <= count  # some have died
+    finally:
+        gc.unfreeze()
+
+
 def test_a_program_that_collects_for_itself(sweeper: screening.Sweeper) -> None:
     gone = weakref.ref(Ring())
     gc.disable()

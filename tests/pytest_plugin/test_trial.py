@@ -134,6 +134,14 @@ def test_replaced():
 def test_attributes_by_many_names():
     for _ in range(50):
         getattr(ONE, f"name_{next(numbers)}", None)
+
+REGISTRY = {}
+
+def test_old_cycles_replaced():
+    class Model:
+        pass
+
+    REGISTRY["Model"] = [Model, {"a": Model}, Session()]
 """
 
 
@@ -147,7 +155,8 @@ def test_clean_tests_are_acquitted_without_a_walk(inner: Inner) -> None:
     for name in inner.tests.keys() - walked:
         one = inner.tests[name]
         assert one["rounds"] in (4, 5)
-        assert one["runs"] in (2 + one["rounds"], 2 + 5 + one["rounds"])
+        # The test itself and a warm-up; or those, a first trial, and another warm-up.
+        assert one["runs"] - one["rounds"] in (2, 3 + 3, 3 + 4, 3 + 5)
 
 
 def test_the_price_of_a_report_is_paid_for_leaks_only(inner: Inner) -> None:

@@ -9,6 +9,7 @@
 #include "base/sort.h"
 #include "bind/bind.h"
 #include "heap/enumerate.h"
+#include "trace/tracer.h"
 
 enum kind { UNKNOWN, OTHER, LIST, DICT, SET, DEQUE };
 
@@ -204,24 +205,59 @@ sorted_bytes(const struct lengths *self)
     return bytes;
 }
 
+/* Leaves out the containers that were allocated in that epoch or later.  All are alive still: no
+ * code of the program has run since they were met. */
+static void
+lengths_drop_younger(struct lengths *self, uint64_t epoch)
+{
+    const struct traces *traces = &tracer.traces;
+    int biased = tracer_lock();
+    size_t kept = 0;
+    for (size_t i = 0; i < self->count && tracer_is_on(); i++) {
+        uintptr_t address = (uintptr_t)self->items[i].address;
+        address -= pycompat_preheader_size(Py_TYPE((PyObject *)address));
+        uint64_t word = shadow_get(&traces->gil.shadow, address);
+        if (shadow_word_traceback(word) == 0 || traces->epochs[shadow_word_epoch(word)] < epoch) {
+            self->items[kept++] = self->items[i];
+        }
+    }
+    self->count = tracer_is_on() ? kept : self->count;
+    tracer_unlock(biased);
+}
+
 PyDoc_STRVAR(gc_lengths_doc,
-"gc_lengths($module, /)\n"
+"gc_lengths($module, before=None, /)\n"
 "--\n"
 "\n"
 "(address, number of entries) of each list, dict, set and deque that the collector tracks,\n"
 "and of those of their subclasses, frozen ones too, and of the dicts it does not track that\n"
 "are values of other dicts; the addresses ascend, as bytes of native 64-bit numbers.\n"
 "\n"
-"Raises MemoryError.  Cost: one pass, and 16 bytes for a container.");
+"before: an epoch; those that were allocated in it or later are left out, as far as that was\n"
+"traced: what is at the address of one that is gone is no longer that one.\n"
+"\n"
+"Raises MemoryError; OverflowError and TypeError for what is no epoch.  Cost: one pass, and\n"
+"16 bytes for a container.");
 
 static PyObject *
-gc_lengths(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+gc_lengths(PyObject *Py_UNUSED(module), PyObject *args)
 {
+    PyObject *before = Py_None;
+    if (!PyArg_ParseTuple(args, "|O:gc_lengths", &before)) {
+        return NULL;
+    }
+    unsigned long long epoch = before != Py_None ? PyLong_AsUnsignedLongLong(before) : 0;
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
     static const struct at_tracked work = {sizeof(struct lengths), lengths_visit, lengths_join,
                                            lengths_release};
     struct all_lengths all = {0};
     int failed = visit_tracked(&work, &all, 1) < 0 || look_at_rest(&all) < 0
                  || all.lengths.count > UINT32_MAX;
+    if (before != Py_None && !failed) {
+        lengths_drop_younger(&all.lengths, epoch);
+    }
     PyObject *bytes = failed ? PyErr_NoMemory() : sorted_bytes(&all.lengths);
     mem_free(all.lengths.items);
     return bytes;
@@ -283,7 +319,7 @@ longest_rise(PyObject *Py_UNUSED(module), PyObject *args)
 }
 
 PyMethodDef lengths_methods[] = {
-    {"gc_lengths", gc_lengths, METH_NOARGS, gc_lengths_doc},
+    {"gc_lengths", gc_lengths, METH_VARARGS, gc_lengths_doc},
     {"longest_rise", longest_rise, METH_VARARGS, longest_rise_doc},
     {NULL, NULL, 0, NULL},
 };
