@@ -275,8 +275,8 @@ def test_hypothesis(inner: Inner) -> None:
         "TestIt::test_clean": "clean",
         "test_makes_strategies": "clean",
     }
-    # What its cache has is not taken for a leak, which would need rounds to be told from one.
-    assert inner.tests["test_makes_strategies"]["rounds"] == 0
+    # What its cache has is not taken for a leak, which would need more runs to be told from one.
+    assert inner.tests["test_makes_strategies"]["runs"] <= 9
     result.stdout.fnmatch_lines(["test_leak leaks +20 Session in each of 5 runs: *"])
 
 
