@@ -495,4 +495,6 @@ def test_what_the_program_froze_stays_frozen(inner: Inner) -> None:
         """,
     )
     assert inner.verdicts == {"test_clean": "clean", "test_leak": "leaks"}
-    assert walks["test_clean"] == 0
+    # There, what is replaced in the first test may outlast both trials.
+    if sys.version_info < (3, 14):
+        assert walks["test_clean"] == 0
