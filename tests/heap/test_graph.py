@@ -193,7 +193,10 @@ def test_classes_hold_their_lists_of_subclasses() -> None:
     class Parent(Slotted):
         pass
 
-    class Child(Parent, metaclass=type("Meta", (type,), {})):  # type: ignore[misc]
+    class Meta(type):
+        pass
+
+    class Child(Parent, metaclass=Meta):
         pass
 
     graph = Graph.take(keep=True)
