@@ -21,10 +21,14 @@ for nframe in (1, 4):
         tracemalloc.start()
         m.start(nframe)
         before = ext.malloc(2, 7919)
+        # What a look whether the hooks are there asks for will lie where one of these lay.
+        tiny = [(domain, ext.malloc(domain, 1)) for domain in range(3) for _ in range(500)]
         generated(number, 5000)
         tracemalloc.stop()
         # Blind now, if nobody noticed: code and blocks come and go.
         ext.free(2, before)
+        for domain, address in tiny:
+            ext.free(domain, address)
         kept.clear()
         for other in range(20):
             generated(1000 + other, 6000)
