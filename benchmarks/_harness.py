@@ -203,6 +203,8 @@ def run_command(command: Sequence[str], *, pinned: bool, timeout: float, mark: s
 
     # Equal hash seeds: the order of sets and the shape of dicts are part of the workload.
     environment = os.environ | {"PYTHONHASHSEED": "0"}
+    # What is installed is compiled: without, each child would compile what it imports.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         done = subprocess.run(
             command,

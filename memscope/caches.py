@@ -9,14 +9,15 @@ They are emptied before memory is compared.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["FROZEN_BY_CPYTHON", "empty_caches", "empty_type_cache"]
+__all__ = ["all_frozen", "empty_caches", "empty_type_cache"]
 
 FROZEN_BY_CPYTHON = 1000 if sys.version_info[:2] == (3, 12) else 0
 """Objects at most that are frozen without the program's doing: 3.12 begins with some 400 of its
@@ -27,16 +28,35 @@ empty_type_cache: Callable[[], object] = (
 )
 
 
+def has_frozen() -> bool:
+    """Whether the program has frozen objects (gc.freeze()).  What CPython 3.12 froze at its start
+    is old after an unfreezing, not frozen, as in all others."""
+    return gc.get_freeze_count() > FROZEN_BY_CPYTHON
+
+
+@contextlib.contextmanager
+def all_frozen() -> Iterator[bool]:
+    """A full collection has nothing to do with what there is now, and takes no time; False if that
+    cannot be had, because the program has frozen some itself."""
+    if has_frozen():
+        yield False
+        return
+    gc.freeze()
+    try:
+        yield True
+    finally:
+        gc.unfreeze()
+
+
 def empty_caches() -> bool:
     """Empty them without a look at any object; False if that cannot be had for the free lists,
-    because the program has frozen some (gc.freeze()).
+    because the program has frozen some.
 
-    It is a full collection that empties the free lists, and it has nothing else to do, and takes no
-    time, if all is frozen.  What CPython 3.12 froze at its start is old after that, not frozen, as
-    in all others.
+    It is a full collection that empties the free lists, and it has nothing else to do if all is
+    frozen.  Not with all_frozen(): what that is made of would be in the free lists again.
     """
     empty_type_cache()
-    if gc.get_freeze_count() > FROZEN_BY_CPYTHON:
+    if has_frozen():
         return False
     gc.freeze()
     try:

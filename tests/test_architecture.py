@@ -42,6 +42,7 @@ KNOWS_PYTHON = {
     "base/object_layout.h",
     "base/pycompat.h",
     "heap/enumerate.*",
+    "heap/lengths.*",
     "heap/sizes.*",
     "heap/stacks.*",
     "heap/visit.*",

@@ -581,10 +581,24 @@ COUNTING_CALLS: dict[str, Callable[[], object]] = {
     "gc_ids": _memscope.gc_ids,
     "ids_added": lambda: _memscope.ids_added(b"12345678" * 3, b"12345678"),
     "ids_added of nonsense": lambda: raises(lambda: _memscope.ids_added(b"123", b"")),
-    "gc_lengths": _memscope.gc_lengths,
-    "longest_rise": lambda: _memscope.longest_rise(b"12345678" * 4, b"12345678" * 2),
-    "longest_rise of nonsense": lambda: raises(lambda: _memscope.longest_rise(b"123", b"")),
+    "Lengths": _memscope.Lengths,
+    "Lengths of nonsense": lambda: raises(lambda: _memscope.Lengths(1)),  # type: ignore[call-arg]
+    "Lengths.note": lambda: _memscope.Lengths().note(),
+    "Lengths.note of what is traced": lambda: (
+        _memscope.start(),
+        [noted() for _ in range(3)],
+        _memscope.stop(),
+    ),
+    "Lengths.longest_rise": lambda: (_memscope.start(), noted().longest_rise(1), _memscope.stop()),
+    "Lengths.longest_rise of nonsense": lambda: raises(lambda: noted().longest_rise("x")),
 }
+
+
+def noted() -> Any:
+    lengths = _memscope.Lengths()
+    for _ in range(3):
+        lengths.note()
+    return lengths
 
 
 def passing() -> Any:
@@ -725,7 +739,7 @@ def public_names() -> set[str]:
     for kind in (
         *(_memscope.Columns, _memscope.Graph, _memscope.Join),
         *(_memscope.History, _memscope.Survivors, _memscope.Dominators),
-        _memscope.Passing,
+        *(_memscope.Lengths, _memscope.Passing),
     ):
         names |= {f"{kind.__name__}.{name}" for name in dir(kind) if not name.startswith("_")}
     return names - NOT_CALLED

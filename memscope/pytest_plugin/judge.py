@@ -31,6 +31,7 @@ from memscope import (
     _memscope,
     leak_analysis,  # noqa: F401 -- before any test, or the first to be reported on leaves it
 )
+from memscope.caches import all_frozen
 from memscope.leaks import NFRAME, Watch, left_since
 from memscope.pytest_plugin import screening
 from memscope.pytest_plugin.known import Known
@@ -90,6 +91,7 @@ class Judge:
         self.known = Known.read(settings.known)
         self.scale = screening.Scale()
         self.floor = screening.Floor()
+        self.lengths = _memscope.Lengths()
         self.test: Test | None = None
         self._in_body = self._in_repeat = False
         self._leaking = 0
@@ -111,7 +113,8 @@ class Judge:
 
     def _start(self) -> None:
         if not _memscope.is_tracing():
-            _memscope.start(FRAMES)
+            with all_frozen():  # it collects all garbage, which is not what tests are judged by
+                _memscope.start(FRAMES)
             self._started = True
 
     def _stop(self) -> None:
@@ -327,7 +330,7 @@ class Judge:
     def _try(
         self, test: Test, unseen: Unseen, sweeper: screening.Sweeper
     ) -> tuple[Trial, tuple[int, ...]]:
-        trial = Trial(test.wish.rounds, self.scale, sweeper)
+        trial = Trial(test.wish.rounds, self.scale, sweeper, self.lengths)
         for number in range(test.wish.rounds + 1):
             if number:
                 test.repeats.run_unseen(unseen)

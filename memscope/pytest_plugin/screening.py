@@ -16,7 +16,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memscope import _memscope
-from memscope.caches import FROZEN_BY_CPYTHON, empty_caches, empty_type_cache
+from memscope.caches import all_frozen, empty_caches, empty_type_cache
 from memscope.leaks import WORKING_THRESHOLD
 
 if TYPE_CHECKING:
@@ -162,17 +162,12 @@ class Sweeper:
         runs make, and takes no longer.  A test can notice: gc.get_objects() and
         gc.get_referrers() leave out what is frozen.
         """
-        # Else full collections are what it makes anyway.
-        if gc.get_freeze_count() > FROZEN_BY_CPYTHON:
-            yield
-            return
-        gc.freeze()
-        self._is_exact = True
-        try:
-            yield
-        finally:
-            self._is_exact = False
-            gc.unfreeze()
+        with all_frozen() as frozen:
+            self._is_exact = frozen  # else full collections are what it makes anyway
+            try:
+                yield
+            finally:
+                self._is_exact = False
 
     def sweep(self) -> bool:
         """Whether it took a full collection, which may have freed what was garbage before."""

@@ -12,8 +12,8 @@ emptied: what lives then is held by somebody.  A leak shows in one of two ways:
                   allocates nothing.  Containers that the rounds made are left out, for they may
                   lie where others lay.
 
-A leak comes with about half of the rounds at least.  So when none has shown, and those that are
-left are too few for one, they are not run.
+A leak comes with every second round, or with half of them in some other order.  So when none has
+shown, and those that are left are too few for one, they are not run.
 
 The free lists are empty when a round begins.  So an object that it makes lies in a block that it
 allocated, although the tracer does not see who takes an object from a free list; or in that of
@@ -53,9 +53,16 @@ LEAST_OF_BUFFER = 512
 class Trial:
     """Up to so many rounds, which begin now, after a warm-up."""
 
-    def __init__(self, rounds: int, scale: screening.Scale, sweeper: screening.Sweeper) -> None:
+    def __init__(
+        self,
+        rounds: int,
+        scale: screening.Scale,
+        sweeper: screening.Sweeper,
+        lengths: _memscope.Lengths,
+    ) -> None:
         """*sweeper* is of before the warm-up."""
         self._scale = scale
+        self._lengths = lengths
         self._sweeper = sweeper
         self._rounds = rounds
         self._least_rise = max((rounds - 1) // 2, 1)
@@ -67,10 +74,11 @@ class Trial:
         self.over = 0
         """Rounds that were run."""
         self._left = screening.leftovers()
-        self._lengths = _memscope.gc_lengths()
         # Arrays: what is noted after a round must not be growth itself.
         self._bytes = array("Q", [0] * (rounds + 1))
         self._epochs = array("Q", [0] * (rounds + 1))
+        # What is in the free lists now, and not noted, is freed before the first round.
+        lengths.note()
         scale.zero()
 
     def note(self, over: int) -> None:
@@ -97,11 +105,9 @@ class Trial:
 
     def is_clean(self) -> bool:
         """Whether nothing has shown, and the rounds that are left are too few for a leak.  Cost: a
-        pass over what the collector tracks, at one of the rounds."""
+        pass over the containers, at one of the rounds."""
         left = self._rounds - self.over
-        if not left or left + 1 != min(self._least_rise, self._least_changes):
-            return False
-        if not _memscope.is_tracing():
+        if not self.over or not left or not _memscope.is_tracing():
             return False
         first, *later = self._steps()
         changes = sum(map(bool, later))
@@ -110,18 +116,27 @@ class Trial:
         if (
             abs(first) >= LEAST_OF_BUFFER * self._rounds
             or bool(first) + changes + left >= self._half
+            or not (self._is_quiet(left) or changes + left < self._least_changes)
         ):
             return False
-        return not (
-            changes + left >= self._least_changes
-            or screening.settled(self._left)
-            or self._scale.native()
-            or self._rise() + left >= self._least_rise
+        rise = self._rise()
+        return (
+            rise < max(self.over // 2, 1)
+            and rise + left < max(self._rounds - 1, 1)
+            and not screening.settled(self._left)
+            and not self._scale.native()
         )
 
+    def _is_quiet(self, left: int) -> bool:
+        """Whether so many rounds changed nothing that what comes with every second one would have
+        shown, and what grows in longer steps, a buffer, cannot grow twice in those left."""
+        steps = self._steps()
+        same = len(steps) - bool(steps[0])
+        return not any(steps[1:]) and same >= max(left, 2)
+
     def suspects(self) -> bool:
-        """Whether the rounds may have left more and more behind.  Cost: a pass over what the
-        collector tracks."""
+        """Whether the rounds may have left more and more behind.  Cost: a pass over the
+        containers."""
         return (
             not _memscope.is_tracing()
             or self.left_other_things()
@@ -137,7 +152,10 @@ class Trial:
         return most >= self._rounds or self._scale.native() > 0
 
     def _rise(self) -> int:
-        return _memscope.longest_rise(_memscope.gc_lengths(self._epochs[0]), self._lengths)
+        """Entries that the container got that got most; if that cannot be told, enough for a
+        sign."""
+        rise = self._lengths.longest_rise(self._epochs[0])
+        return self._rounds if rise is None else rise
 
     def _goes_on(self) -> bool:
         """Whether enough rounds changed what lives, up to the end: a pause that is longer than any

@@ -21,6 +21,7 @@ static const struct {
     {offsetof(struct module_state, history_type), &history_spec},
     {offsetof(struct module_state, survivors_type), &survivors_spec},
     {offsetof(struct module_state, dominators_type), &graph_dominators_spec},
+    {offsetof(struct module_state, lengths_type), &lengths_spec},
     {offsetof(struct module_state, passing_type), &passing_spec},
     {offsetof(struct module_state, wsgi_application_type), &wsgi_application_spec},
     {offsetof(struct module_state, wsgi_start_type), &wsgi_start_spec},
@@ -49,7 +50,6 @@ module_exec(PyObject *module)
         }
     }
     if (PyModule_AddFunctions(module, counting_methods) < 0
-        || PyModule_AddFunctions(module, lengths_methods) < 0
         || PyModule_AddFunctions(module, names_methods) < 0
         || PyModule_AddFunctions(module, one_object_methods) < 0
         || PyModule_AddFunctions(module, process_methods) < 0) {

@@ -374,7 +374,7 @@ def test_what_a_marker_allows(inner: Inner) -> None:
         "test_rounds_clean": "clean",
         "test_rounds": "leaks",
     }
-    assert inner.tests["test_rounds_clean"]["rounds"] in (6, 9)
+    assert 5 <= inner.tests["test_rounds_clean"]["rounds"] <= 9
     assert inner.tests["test_rounds"]["leaks"][0]["per_round"] == [20, 20, 20]
 
 

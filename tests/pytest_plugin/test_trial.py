@@ -154,7 +154,7 @@ def test_clean_tests_are_acquitted_without_a_walk(inner: Inner) -> None:
     assert {name for name, count in walks.items() if count} <= walked
     for name in inner.tests.keys() - walked:
         one = inner.tests[name]
-        assert one["rounds"] in (4, 5)
+        assert one["rounds"] in (3, 4, 5)
         # The test itself and a warm-up; or those, a first trial, and another warm-up.
         assert one["runs"] - one["rounds"] in (2, 3 + 3, 3 + 4, 3 + 5)
 
@@ -187,7 +187,7 @@ def test_the_price_of_a_report_is_paid_for_leaks_only(inner: Inner) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rounds", "enough"), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 4), (6, 5), (10, 7), (20, 12)]
+    ("rounds", "enough"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3), (6, 4), (10, 6), (20, 11)]
 )
 def test_no_more_rounds_than_can_make_a_leak(inner: Inner, rounds: int, enough: int) -> None:
     inner.write(
@@ -204,8 +204,11 @@ def test_no_more_rounds_than_can_make_a_leak(inner: Inner, rounds: int, enough: 
     )
     inner.run()
     assert set(inner.verdicts.values()) == {"clean"}
-    # In some there is something that pytest itself keeps, and all are run.
-    assert {one["rounds"] for one in inner.tests.values()} - {rounds} == {enough} - {rounds}
+    # In some there is something that pytest itself keeps, and more are run.
+    seen = [one["rounds"] for one in inner.tests.values()]
+    assert min(seen) == enough
+    assert max(seen) <= rounds
+    assert seen.count(enough) >= 15
 
 
 LEAKS = {

@@ -12,6 +12,7 @@ struct module_state {
     PyTypeObject *history_type, *survivors_type;
     PyTypeObject *join_type;
     PyTypeObject *dominators_type;
+    PyTypeObject *lengths_type;
     PyTypeObject *passing_type, *wsgi_application_type, *wsgi_start_type, *wsgi_body_type,
         *wsgi_sized_body_type, *wsgi_chunks_type, *asgi_send_type;
     int layout_is_tried, layout_is_right;       /* layout_is_verified */
@@ -35,11 +36,10 @@ PyObject *columns_new(struct module_state *state, struct snapshot *snapshot);
 PyObject *columns_frames(const struct tracebacks *tracebacks, uint32_t traceback, PyObject **total);
 
 /* Functions of the module: tracing.c; counting.c, what the collector tracks,
- * counted and listed; lengths.c, how much its containers hold; names.c, by what name one
- * object refers to another; one_object.c, its references and size; process.c, the memory of
- * the process. */
-extern PyMethodDef tracing_methods[], counting_methods[], lengths_methods[], names_methods[],
-    one_object_methods[], process_methods[];
+ * counted and listed; names.c, by what name one object refers to another; one_object.c, its
+ * references and size; process.c, the memory of the process. */
+extern PyMethodDef tracing_methods[], counting_methods[], names_methods[], one_object_methods[],
+    process_methods[];
 
 /* Notes the allocator of the OBJ domain if no hook is above it now.  Raises nothing. */
 void process_remember_pymalloc(struct module_state *state);
@@ -53,6 +53,9 @@ extern PyType_Spec graph_spec;
 
 /* history.c, survivors.c: which objects stay over a series of graphs, and where. */
 extern PyType_Spec history_spec, survivors_spec;
+
+/* lengths.c: how much containers hold. */
+extern PyType_Spec lengths_spec;
 
 /* passing.c: requests of a web service that nothing is measured of. */
 extern PyType_Spec passing_spec;

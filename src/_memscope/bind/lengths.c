@@ -1,325 +1,409 @@
-/* How much each container holds, noted in one pass, to be compared later.
+/* How much each container holds, noted, to be compared later.
  *
  * A program that puts what it has already into a list allocates nothing until the list
- * is resized: only its length tells.  What is noted is data, so that it keeps nothing
- * alive and is no growth itself. */
-#include <string.h>
-
+ * is resized: only its length tells.  So containers are remembered by their addresses, and
+ * their lengths read again.
+ *
+ * They are found by a pass over all that the collector tracks (heap/lengths.h), which takes as
+ * long as many a test.  It need not be made again while the tracer can tell what has changed:
+ *
+ *     freed      Each container is watched (trace/traces.h), as code objects are.  An address
+ *                is read only while its block is, so what is read is memory that is in use.
+ *     new        Blocks of the epochs since, in which a container lies: where its class must
+ *                stand is the address of a class of containers.  Those are known from the
+ *                pass, and new ones found in the same way, by their metaclasses.
+ *
+ * One that lies in a free list counts as alive: its block is, and nothing changes its length.
+ * So does, until the next pass, what only looks like one.  Either costs a look, no more.  A
+ * pass does not find those in free lists: they should be empty then.
+ *
+ * What is noted is data, so that it keeps nothing alive and is no growth itself. */
 #include "base/mem.h"
-#include "base/sort.h"
 #include "bind/bind.h"
-#include "heap/enumerate.h"
+#include "heap/lengths.h"
+#include "trace/hooks.h"
 #include "trace/tracer.h"
 
-enum kind { UNKNOWN, OTHER, LIST, DICT, SET, DEQUE };
-
-/* The class by which a deque's length is read: the interpreter's own, which no Python code
- * can have made or changed. */
-static int
-is_deque(const PyTypeObject *type)
-{
-    return (type->tp_flags & Py_TPFLAGS_IMMUTABLETYPE)
-           && strcmp(type->tp_name, "collections.deque") == 0;
-}
-
-static enum kind
-kind_of(const PyTypeObject *type)
-{
-    if (type->tp_flags & Py_TPFLAGS_LIST_SUBCLASS) {
-        return LIST;
-    }
-    if (type->tp_flags & Py_TPFLAGS_DICT_SUBCLASS) {
-        return DICT;
-    }
-    for (; type != NULL; type = type->tp_base) {
-        if (type == &PySet_Type) {
-            return SET;
-        }
-        if (is_deque(type)) {
-            return DEQUE;
-        }
-    }
-    return OTHER;
-}
-
-struct length {
-    uint64_t address, entries;
-};
-
-struct lengths {
-    struct length *items;
-    size_t count, capacity;
-};
-
-enum { RECENT = 256, DICTS = 16, VALUES = 64 };
-
-/* What is looked at some turns after it was met, when its memory has come. */
-struct all_lengths {
+typedef struct {
+    PyObject_HEAD
     struct lengths lengths;
-    /* Kinds of classes, found again by some bits of the address. */
-    struct {
-        const PyTypeObject *type;
-        enum kind kind;
-    } recent[RECENT];
-    PyObject *dicts[DICTS], *values[VALUES];
-    unsigned next_dict, next_value;
+    struct hashmap classes;
+    uint64_t sight;             /* traces.sight while the list is whole; 0: it is not */
+    uint64_t since;             /* epoch in which it was last made whole; since the last pass
+                                   it has been seen of each block whether it ended */
+    unsigned notes;             /* since the last pass */
+} Lengths;
+
+enum {
+    /* Notes from one pass to the next at most: what the tracer cannot tell of is found then
+     * (instances of a class whose metaclass is new too, or that is static and had none). */
+    MOST_NOTES = 256,
+    /* Epochs: traces.h merges those more than 128 old, and the merged have the older number. */
+    MOST_EPOCHS = 100,
+    /* Items of which the memory is asked for before they are read. */
+    AHEAD = 16,
 };
 
-static int
-lengths_reserve(struct lengths *self, size_t more)
+static void
+lengths_forget(Lengths *self)
 {
-    size_t count = self->count + more;
-    return count <= self->capacity
-               ? 0
-               : mem_grow((void **)&self->items, &self->capacity, count, sizeof *self->items);
+    lengths_release(&self->lengths);
+    hashmap_clear(&self->classes);
+    self->sight = 0;
 }
 
-static int
-lengths_add(struct lengths *self, PyObject *object, Py_ssize_t entries)
+static void
+fetch_ahead(const Lengths *self, size_t i)
 {
-    if (lengths_reserve(self, 1) < 0) {
-        return -1;
+    if (i + AHEAD < self->lengths.count) {
+        PREFETCH(self->lengths.items[i + AHEAD].object);
     }
-    self->items[self->count++] = (struct length){(uintptr_t)object, (uint64_t)entries};
-    return 0;
 }
 
-/* -- dicts that the collector does not track, among the values of those it does --------- */
+/* -- found by a pass ----------------------------------------------------------------------
+ *
+ * From here on "held" says that gate and lock are, and that the tracer is on. */
 
 static int
-look_at_value(struct all_lengths *all, PyObject *value)
+watch_class(PyTypeObject *type, struct length_class class)
 {
-    PyObject **slot = &all->values[all->next_value++ % VALUES], *before = *slot;
-    *slot = value;
-    PREFETCH(value);
-    return before != NULL && PyDict_CheckExact(before) && !PyObject_GC_IsTracked(before)
-               ? lengths_add(&all->lengths, before, PyDict_GET_SIZE(before))
+    return class.is_heap_type
+               ? traces_watch(&tracer.traces, (uintptr_t)type - class.block, sizeof(PyTypeObject))
                : 0;
 }
 
+/* Held.  From now on it can be told whether what is in the list is alive. */
 static int
-look_at_dict(struct all_lengths *all, PyObject *dict)
+watch_all(Lengths *self)
 {
-    PyObject **slot = &all->dicts[all->next_dict++ % DICTS], *before = *slot, *value;
-    *slot = dict;
-    if (dict != NULL) {
-        PREFETCH(((PyDictObject *)dict)->ma_keys);
-        PREFETCH((const char *)((PyDictObject *)dict)->ma_keys + 64);
-        PREFETCH(((PyDictObject *)dict)->ma_values);
-    }
-    Py_ssize_t at = 0;
-    int failed = 0;
-    while (before != NULL && !failed && PyDict_Next(before, &at, NULL, &value)) {
-        failed = look_at_value(all, value);
-    }
-    return failed;
-}
-
-/* The collector tracks a dict from the first item on since 3.14. */
-#define HAS_UNTRACKED_DICTS (PY_VERSION_HEX < 0x030E0000)
-
-static int
-look_at_rest(struct all_lengths *all)
-{
-    int failed = 0;
-    for (int i = 0; i < DICTS && !failed; i++) {
-        failed = look_at_dict(all, NULL);
-    }
-    for (int i = 0; i < VALUES && !failed; i++) {
-        failed = look_at_value(all, NULL);
-    }
-    return failed;
-}
-
-static int
-lengths_visit(void *whole, void *piece, PyObject *object)
-{
-    struct all_lengths *all = whole;
-    struct lengths *self = piece;
-    const PyTypeObject *type = Py_TYPE(object);
-    size_t slot = ((uintptr_t)type >> 5 ^ (uintptr_t)type >> 13) % RECENT;
-    if (all->recent[slot].type != type) {
-        all->recent[slot].type = type;
-        all->recent[slot].kind = kind_of(type);
-    }
-    switch (all->recent[slot].kind) {
-    case LIST:
-    case DEQUE:
-        return lengths_add(self, object, Py_SIZE(object));
-    case DICT:
-        if (HAS_UNTRACKED_DICTS && PyDict_GET_SIZE(object) > 0 && look_at_dict(all, object) < 0) {
+    struct traces *traces = &tracer.traces;
+    for (size_t i = 0; i < self->lengths.count; i++) {
+        const struct length *one = &self->lengths.items[i];
+        size_t size = one->before + (size_t)Py_TYPE(one->object)->tp_basicsize;
+        if (traces_watch(traces, length_block(one), size) < 0) {
             return -1;
         }
-        return lengths_add(self, object, PyDict_GET_SIZE(object));
-    case SET:
-        return lengths_add(self, object, PySet_GET_SIZE(object));
-    default:
-        return 0;
     }
+    for (size_t i = 0; i < self->classes.capacity; i++) {
+        PyTypeObject *type = (PyTypeObject *)(uintptr_t)self->classes.entries[i].key;
+        struct length_class class;
+        if (self->classes.entries[i].key != HASHMAP_NO_KEY
+            && length_classes_get(&self->classes, type, &class) && watch_class(type, class) < 0) {
+            return -1;
+        }
+    }
+    self->sight = ++traces->sight;
+    /* Of older blocks some may have ended unseen: the trace of one says nothing. */
+    self->since = traces_advance_epoch(traces);
+    self->notes = 0;
+    return 0;
 }
 
+/* 0, or -1 without memory and an empty list. */
 static int
-lengths_join(void *whole, void *piece)
+find_all(Lengths *self)
 {
-    struct lengths *self = &((struct all_lengths *)whole)->lengths, *more = piece;
-    if (lengths_reserve(self, more->count) < 0) {
+    lengths_forget(self);
+    int failed = lengths_find(&self->lengths, &self->classes) < 0;
+    if (!failed) {
+        int biased = tracer_lock();
+        failed = tracer_is_on() && watch_all(self) < 0;
+        tracer_unlock(biased);
+    }
+    if (failed) {
+        lengths_forget(self);
         return -1;
     }
-    if (more->count > 0) {
-        memcpy(self->items + self->count, more->items, more->count * sizeof *more->items);
-        self->count += more->count;
+    for (size_t i = 0; i < self->lengths.count; i++) {
+        struct length *one = &self->lengths.items[i];
+        one->entries = length_entries(one->object, one->kind);
     }
     return 0;
 }
 
-static void
-lengths_release(void *piece)
-{
-    mem_free(((struct lengths *)piece)->items);
-}
+/* -- kept up to date ---------------------------------------------------------------------- */
 
-/* The lengths by ascending address; NULL with an exception. */
-static PyObject *
-sorted_bytes(const struct lengths *self)
-{
-    uint32_t *order = mem_malloc(self->count + 1, sizeof *order);
-    uint64_t *keys = mem_malloc(self->count + 1, sizeof *keys);
-    PyObject *bytes = NULL;
-    int failed = order == NULL || keys == NULL;
-    for (size_t i = 0; i < self->count && !failed; i++) {
-        order[i] = (uint32_t)i;
-        keys[i] = self->items[i].address;
-    }
-    if (failed || sort_by_key(order, self->count, keys) < 0) {
-        PyErr_NoMemory();
-    }
-    else {
-        bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(self->count * sizeof *self->items));
-    }
-    for (size_t i = 0; i < self->count && bytes != NULL; i++) {
-        memcpy(PyBytes_AS_STRING(bytes) + i * sizeof *self->items, &self->items[order[i]],
-               sizeof *self->items);
-    }
-    mem_free(order);
-    mem_free(keys);
-    return bytes;
-}
-
-/* Leaves out the containers that were allocated in that epoch or later.  All are alive still: no
- * code of the program has run since they were met. */
-static void
-lengths_drop_younger(struct lengths *self, uint64_t epoch)
+/* Held. */
+static int
+is_whole(const Lengths *self)
 {
     const struct traces *traces = &tracer.traces;
-    int biased = tracer_lock();
+    return self->sight != 0 && self->sight == traces->sight
+           && traces->now - self->since <= MOST_EPOCHS && self->notes < MOST_NOTES;
+}
+
+/* Held.  Reads the lengths of the others. */
+static void
+drop_dead(Lengths *self)
+{
+    struct length *items = self->lengths.items;
     size_t kept = 0;
-    for (size_t i = 0; i < self->count && tracer_is_on(); i++) {
-        uintptr_t address = (uintptr_t)self->items[i].address;
-        address -= pycompat_preheader_size(Py_TYPE((PyObject *)address));
-        uint64_t word = shadow_get(&traces->gil.shadow, address);
-        if (shadow_word_traceback(word) == 0 || traces->epochs[shadow_word_epoch(word)] < epoch) {
-            self->items[kept++] = self->items[i];
+    for (size_t i = 0; i < self->lengths.count; i++) {
+        fetch_ahead(self, i);
+        if (!traces_is_watched(&tracer.traces, length_block(&items[i]))) {
+            continue;
+        }
+        uint32_t entries = length_entries(items[i].object, items[i].kind);
+        /* Most are where they were and as they were, and need not be written. */
+        if (kept != i) {
+            items[kept] = items[i];
+        }
+        if (items[kept].entries != entries) {
+            items[kept].entries = entries;
+        }
+        kept++;
+    }
+    self->lengths.count = kept;
+}
+
+/* What an object may have before it in its block. */
+#ifdef Py_GIL_DISABLED
+enum { LEAST_BEFORE = 0 };
+#else
+enum { LEAST_BEFORE = 2 * sizeof(void *) };
+#endif
+enum { MOST_BEFORE = LEAST_BEFORE + 2 * sizeof(void *) };
+
+/* A class in a new block, of which `room` bytes are its own: 1 if more is known by it now. */
+static int
+add_class(Lengths *self, PyTypeObject *type, size_t room)
+{
+    if (room < sizeof(PyTypeObject) || !(type->tp_flags & Py_TPFLAGS_READY)) {
+        return 0;
+    }
+    struct length_class class = length_class_of(type);
+    if (class.kind == LENGTH_OF_OTHER || !class.is_heap_type) {
+        return 0;
+    }
+    return watch_class(type, class) < 0 || length_classes_put(&self->classes, type, class) < 0 ? -1
+                                                                                               : 1;
+}
+
+/* Whether the collector has it in a list: before it are the addresses of its neighbours, where a
+ * shorter header would be followed by a reference count. */
+static int
+is_listed(PyObject *object)
+{
+#ifdef Py_GIL_DISABLED
+    return PyObject_GC_IsTracked(object);
+#else
+    return ((const uintptr_t *)object)[-2] > UINT16_MAX;
+#endif
+}
+
+static int
+add_container(Lengths *self, PyObject *object, struct length_class class, size_t room)
+{
+    /* One that is in no list of the collector's may be a dict, or wait in a free list to be made
+     * anew, or not be ready; where it would be of a subclass, it is none. */
+    if (room < length_least_size(class.kind)
+        || (class.before > LEAST_BEFORE && !is_listed(object))) {
+        return 0;
+    }
+    if (traces_watch(&tracer.traces, (uintptr_t)object - class.before, room) < 0
+        || lengths_add(&self->lengths, object, class.kind, class.before) < 0) {
+        return -1;
+    }
+    struct length *last = &self->lengths.items[self->lengths.count - 1];
+    last->entries = length_entries(object, class.kind);
+    return 0;
+}
+
+/* Held.  What is in a new block: -1 without memory, 1 if a class that was not known. */
+static int
+add_block(Lengths *self, uintptr_t block, size_t size)
+{
+    for (size_t before = LEAST_BEFORE; before <= MOST_BEFORE; before += 2 * sizeof(void *)) {
+        if (size < before + sizeof(PyVarObject)) {
+            return 0;
+        }
+        PyObject *object = (PyObject *)(block + before);
+        PyTypeObject *type = object->ob_type;
+        struct length_class class;
+        if (!length_classes_get(&self->classes, type, &class) || class.before != before
+            || (class.is_heap_type
+                && !traces_is_watched(&tracer.traces, (uintptr_t)type - class.block))) {
+            continue;
+        }
+        return class.kind == LENGTH_METACLASS
+                   ? add_class(self, (PyTypeObject *)object, size - before)
+                   : add_container(self, object, class, size - before);
+    }
+    return 0;
+}
+
+/* Held.  The blocks of objects since the list was whole: as add_block for all. */
+static int
+add_blocks(Lengths *self)
+{
+    const struct traces *traces = &tracer.traces;
+    unsigned first = traces->epoch;
+    while (first > 0 && traces->epochs[first - 1] >= self->since) {
+        first--;
+    }
+    struct shadow_walk walk = {0};
+    const struct shadow_page *page;
+    int found = 0;
+    while ((page = shadow_next(&traces->gil.shadow, &walk)) != NULL) {
+        size_t slots = page->newest < first ? 0 : shadow_slots(page);
+        for (size_t i = 0; i < slots; i++) {
+            uint64_t word = page->slots[i];
+            if (shadow_word_epoch(word) < first || shadow_word_traceback(word) == 0
+                || (word & SHADOW_WATCHED) || shadow_word_domain(word) != SNAPSHOT_OBJ
+                || shadow_word_size(word) == SHADOW_LARGE) {
+                continue;
+            }
+            int added = add_block(self, shadow_address(&walk, word), shadow_word_size(word));
+            if (added < 0) {
+                return -1;
+            }
+            found |= added;
         }
     }
-    self->count = tracer_is_on() ? kept : self->count;
+    return found;
+}
+
+/* 0 if the list is whole again, 1 if a pass is needed for that, -1 without memory. */
+static int
+keep_up(Lengths *self)
+{
+    int result = 1, biased = tracer_lock();
+    if (tracer_is_on() && is_whole(self)) {
+        drop_dead(self);
+        /* Of a class that was not known there may be instances already. */
+        do {
+            result = add_blocks(self);
+        } while (result == 1);
+        self->since = tracer.traces.now;
+        self->notes++;
+    }
     tracer_unlock(biased);
-}
-
-PyDoc_STRVAR(gc_lengths_doc,
-"gc_lengths($module, before=None, /)\n"
-"--\n"
-"\n"
-"(address, number of entries) of each list, dict, set and deque that the collector tracks,\n"
-"and of those of their subclasses, frozen ones too, and of the dicts it does not track that\n"
-"are values of other dicts; the addresses ascend, as bytes of native 64-bit numbers.\n"
-"\n"
-"before: an epoch; those that were allocated in it or later are left out, as far as that was\n"
-"traced: what is at the address of one that is gone is no longer that one.\n"
-"\n"
-"Raises MemoryError; OverflowError and TypeError for what is no epoch.  Cost: one pass, and\n"
-"16 bytes for a container.");
-
-static PyObject *
-gc_lengths(PyObject *Py_UNUSED(module), PyObject *args)
-{
-    PyObject *before = Py_None;
-    if (!PyArg_ParseTuple(args, "|O:gc_lengths", &before)) {
-        return NULL;
-    }
-    unsigned long long epoch = before != Py_None ? PyLong_AsUnsignedLongLong(before) : 0;
-    if (PyErr_Occurred()) {
-        return NULL;
-    }
-    static const struct at_tracked work = {sizeof(struct lengths), lengths_visit, lengths_join,
-                                           lengths_release};
-    struct all_lengths all = {0};
-    int failed = visit_tracked(&work, &all, 1) < 0 || look_at_rest(&all) < 0
-                 || all.lengths.count > UINT32_MAX;
-    if (before != Py_None && !failed) {
-        lengths_drop_younger(&all.lengths, epoch);
-    }
-    PyObject *bytes = failed ? PyErr_NoMemory() : sorted_bytes(&all.lengths);
-    mem_free(all.lengths.items);
-    return bytes;
-}
-
-PyDoc_STRVAR(longest_rise_doc,
-"longest_rise($module, current, old, /)\n"
-"--\n"
-"\n"
-"By how many entries that container grew that grew most, of those in both *current* and\n"
-"*old*, as from gc_lengths(); 0: none grew.\n"
-"\n"
-"Raises ValueError if a length is no multiple of 16.  Cost: one pass over both.");
-
-static struct length
-length_at(const Py_buffer *buffer, Py_ssize_t i)
-{
-    struct length one;
-    memcpy(&one, (const char *)buffer->buf + (size_t)i * sizeof one, sizeof one);
-    return one;
-}
-
-static uint64_t
-find_longest_rise(const Py_buffer *current, const Py_buffer *old)
-{
-    Py_ssize_t count = current->len / (Py_ssize_t)sizeof(struct length);
-    Py_ssize_t old_count = old->len / (Py_ssize_t)sizeof(struct length);
-    uint64_t longest = 0;
-    for (Py_ssize_t i = 0, j = 0; i < count && j < old_count;) {
-        struct length now = length_at(current, i), then = length_at(old, j);
-        if (now.address == then.address && now.entries > then.entries
-            && now.entries - then.entries > longest) {
-            longest = now.entries - then.entries;
-        }
-        i += now.address <= then.address;
-        j += then.address <= now.address;
-    }
-    return longest;
-}
-
-static PyObject *
-longest_rise(PyObject *Py_UNUSED(module), PyObject *args)
-{
-    Py_buffer current, old;
-    if (!PyArg_ParseTuple(args, "y*y*:longest_rise", &current, &old)) {
-        return NULL;
-    }
-    PyObject *result = NULL;
-    if (current.len % (Py_ssize_t)sizeof(struct length) != 0
-        || old.len % (Py_ssize_t)sizeof(struct length) != 0) {
-        PyErr_SetString(PyExc_ValueError, "lengths are 16 bytes each");
-    }
-    else {
-        result = PyLong_FromUnsignedLongLong(find_longest_rise(&current, &old));
-    }
-    PyBuffer_Release(&current);
-    PyBuffer_Release(&old);
     return result;
 }
 
-PyMethodDef lengths_methods[] = {
-    {"gc_lengths", gc_lengths, METH_VARARGS, gc_lengths_doc},
-    {"longest_rise", longest_rise, METH_VARARGS, longest_rise_doc},
+/* By how many entries that one grew that grew most; -1: it cannot be told. */
+static int64_t
+find_longest_rise(const Lengths *self, uint64_t before)
+{
+    const struct traces *traces = &tracer.traces;
+    int64_t longest = -1;
+    int biased = tracer_lock();
+    bool can_tell = tracer_is_on() && self->sight != 0 && self->sight == traces->sight;
+    for (size_t i = 0; i < self->lengths.count && can_tell; i++) {
+        const struct length *one = &self->lengths.items[i];
+        fetch_ahead(self, i);
+        uint64_t word = shadow_get(&traces->gil.shadow, length_block(one));
+        bool is_traced = shadow_word_traceback(word) != 0;
+        if (!(word & SHADOW_WATCHED)
+            || (is_traced && traces->epochs[shadow_word_epoch(word)] >= before)) {
+            continue;
+        }
+        int64_t rise = (int64_t)length_entries(one->object, one->kind) - one->entries;
+        longest = rise > longest ? rise : longest;
+    }
+    tracer_unlock(biased);
+    return can_tell && longest < 0 ? 0 : longest;
+}
+
+/* -- in Python ---------------------------------------------------------------------------- */
+
+PyDoc_STRVAR(note_doc,
+"note($self, /)\n"
+"--\n"
+"\n"
+"Note how many entries each list, dict, set and deque has, and those of their subclasses: of\n"
+"what the collector tracks, frozen too; and until CPython 3.13 of the dicts it does not track\n"
+"that are values of other dicts, or were made since the last note.  The interpreter's free lists\n"
+"should be empty: an object that comes from there later may not be known.\n"
+"\n"
+"Raises MemoryError, and then nothing is noted.  Cost: the first time, and when the tracer may\n"
+"have missed something, a pass over what the collector tracks, after which 16 bytes are kept\n"
+"for each container, and 8 to 16 in the tracer; else a pass over the containers and the pages of\n"
+"what is traced.");
+
+static PyObject *
+note(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    Lengths *self = (Lengths *)object;
+    int result = hooks_in_place() ? keep_up(self) : 1;
+    if (result != 0 && find_all(self) < 0) {
+        return PyErr_NoMemory();
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(longest_rise_doc,
+"longest_rise($self, before, /)\n"
+"--\n"
+"\n"
+"By how many entries that container grew that grew most since note(); 0: none grew.  Those\n"
+"that were allocated in the epoch *before* or later are left out: they may lie where others\n"
+"lay.\n"
+"\n"
+"None if it cannot be told: memory was not traced all the time, or another one noted since.\n"
+"Raises OverflowError and TypeError for what is no epoch.  Cost: a pass over the containers.");
+
+static PyObject *
+longest_rise(PyObject *object, PyObject *before)
+{
+    unsigned long long epoch = PyLong_AsUnsignedLongLong(before);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    int64_t rise = hooks_in_place() ? find_longest_rise((Lengths *)object, epoch) : -1;
+    if (rise < 0) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromLongLong(rise);
+}
+
+static PyObject *
+lengths_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, ":Lengths", names)) {
+        return NULL;
+    }
+    return type->tp_alloc(type, 0);
+}
+
+static void
+lengths_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    lengths_forget((Lengths *)object);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static Py_ssize_t
+lengths_length(PyObject *object)
+{
+    return (Py_ssize_t)((Lengths *)object)->lengths.count;
+}
+
+static PyMethodDef methods[] = {
+    {"note", note, METH_NOARGS, note_doc},
+    {"longest_rise", longest_rise, METH_O, longest_rise_doc},
     {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(lengths_doc,
+"Lengths()\n"
+"--\n"
+"\n"
+"How much each container holds.  Its own length is the number of containers that it knows of.\n"
+"One of these at a time is kept up to date at little cost: that which noted last.");
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)lengths_doc}, {Py_tp_new, lengths_new},
+    {Py_tp_dealloc, lengths_dealloc}, {Py_tp_methods, methods},
+    {Py_sq_length, lengths_length},   {0, NULL},
+};
+
+PyType_Spec lengths_spec = {
+    .name = "memscope._memscope.Lengths",
+    .basicsize = sizeof(Lengths),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = slots,
 };

@@ -14,7 +14,7 @@
  * struct codes, one for the process: which code objects the caches know.  A
  * code object can die and another take its place, even the very same
  * instruction addresses.  Whoever puts a call site in a cache first makes
- * sure that the code is watched: its block in the shadow carries SHADOW_CODE,
+ * sure that the code is watched: its block in the shadow carries SHADOW_WATCHED,
  * so the free hook sees it die *before* the memory is reused, and codes_forget
  * advances the generation of the pages the code lay on.  The generation is
  * part of every key in callsites, so all entries of the dead code miss from

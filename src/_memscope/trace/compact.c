@@ -90,7 +90,7 @@ renumber_all(struct traces *self, struct renumbering *ids)
     tracebacks_unref(self->tracebacks);
     self->tracebacks = ids->to;
     ids->to = NULL;
-    traces_forget_code(self);
+    traces_forget_watched(self);
     self->compactions++;
     self->numbering++;
 }

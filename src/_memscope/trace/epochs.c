@@ -5,27 +5,17 @@
  * become one, in a pass over all words. */
 #include "trace/traces.h"
 
-#define EPOCH_MASK shadow_epoch_bits(255)
-
 static unsigned
 epoch_merged(unsigned epoch)
 {
     return epoch < 128 ? epoch / 2 : epoch - 64;
 }
 
-static void
-merge_word_epoch(void *context, uint64_t *word)
-{
-    (void)context;
-    unsigned epoch = epoch_merged(shadow_word_epoch(*word));
-    *word = (*word & ~EPOCH_MASK) | shadow_epoch_bits(epoch);
-}
-
 static unsigned
 merge_old_epochs(struct traces *self, unsigned newest)
 {
-    shadow_each(&self->gil.shadow, merge_word_epoch, NULL);
-    shadow_each(&self->raw.shadow, merge_word_epoch, NULL);
+    shadow_renumber(&self->gil.shadow, epoch_merged);
+    shadow_renumber(&self->raw.shadow, epoch_merged);
     for (size_t i = 0; i < self->tracked.used; i++) {
         struct tracked_block *block = &self->tracked.blocks[i];
         block->epoch = (uint8_t)epoch_merged(block->epoch);

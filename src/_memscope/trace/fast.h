@@ -74,6 +74,7 @@ fast_put(struct traces *traces, PyThreadState *thread, unsigned domain, uintptr_
     }
     uint64_t epoch = atomic_load_explicit(&traces->epoch_bits, memory_order_relaxed);
     *slot = shadow_word_packed(traceback, domain, epoch, place, size);
+    page->newest = (uint8_t)shadow_word_epoch(epoch);
     page->live++;
     realm_add_bytes(traces, realm, address, size);
     return 1;
@@ -119,7 +120,7 @@ fast_take(struct traces *traces, uintptr_t address)
         return 1;
     }
     size_t size = shadow_word_size(word);
-    if (!LIKELY(size <= SMALL_REQUEST && !(word & SHADOW_CODE))) {
+    if (!LIKELY(size <= SMALL_REQUEST && !(word & SHADOW_WATCHED))) {
         return 0;
     }
     *slot = 0;
@@ -171,6 +172,7 @@ tracer_reuse_fast(uintptr_t address)
             if (known && done) {
                 uint64_t epoch = atomic_load_explicit(&traces->epoch_bits, memory_order_relaxed);
                 *slot = shadow_word_rebirth(*slot, traceback, epoch);
+                page->newest = (uint8_t)shadow_word_epoch(epoch);
             }
         }
     }

@@ -227,3 +227,20 @@ shadow_each(const struct shadow *self, shadow_visit visit, void *context)
         }
     }
 }
+
+void
+shadow_renumber(struct shadow *self, unsigned (*renumbered)(unsigned epoch))
+{
+    struct shadow_walk walk = {0};
+    while (shadow_next(self, &walk) != NULL) {
+        struct shadow_page *page = shadow_page(self, walk.base);
+        page->newest = (uint8_t)renumbered(page->newest);
+        for (size_t i = 0; i < shadow_slots(page); i++) {
+            uint64_t word = page->slots[i];
+            if (word != 0) {
+                uint64_t epoch = shadow_epoch_bits(renumbered(shadow_word_epoch(word)));
+                page->slots[i] = (word & ~shadow_epoch_bits(255)) | epoch;
+            }
+        }
+    }
+}

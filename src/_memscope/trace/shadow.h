@@ -21,11 +21,12 @@
  *
  * A slot is one packed word:
  *
- *     size:16 | place:9 | epoch:8 | domain:2 | code:1 | traceback:28
+ *     size:16 | place:9 | epoch:8 | domain:2 | watched:1 | traceback:28
  *
- *   traceback  id in the calling-context tree; 0 with `code` set: the block is
- *              not traced, only watched
- *   code       a code object lives here: tell traces.c when it dies
+ *   traceback  id in the calling-context tree; 0 with `watched` set: the block
+ *              is not traced, only watched
+ *   watched    its death matters to somebody: while the bit is here, the block
+ *              is the one that was watched.  traces.c is told when it dies
  *   place      bits 3..11 of the address, so that the slot knows its block
  *   size       requested bytes; SHADOW_LARGE: kept in the owner's side table
  *
@@ -43,7 +44,7 @@
 #include "trace/tracebacks.h"
 
 #define SHADOW_LARGE 0xFFFFu
-#define SHADOW_CODE (UINT64_C(1) << 28)
+#define SHADOW_WATCHED (UINT64_C(1) << 28)
 
 #define SHADOW_PAGE_BITS 12
 #define SHADOW_PAGE ((uintptr_t)1 << SHADOW_PAGE_BITS)
@@ -55,6 +56,7 @@ struct shadow_page {
     uint64_t *slots;    /* NULL: never used */
     uint16_t live;      /* slots in use */
     uint8_t shift;      /* bytes a slot, as a power of two */
+    uint8_t newest;     /* while any is in use, no word has a later epoch */
 };
 
 #define SHADOW_GROUP_BITS 8     /* pages of one bit in `touched` */
@@ -231,6 +233,9 @@ shadow_put(struct shadow *self, uintptr_t address, size_t size, uint64_t word, u
     }
     uint64_t *slot = &page->slots[(address & (SHADOW_PAGE - 1)) >> page->shift];
     *old = *slot;
+    if (page->live == 0 || page->newest < shadow_word_epoch(word)) {
+        page->newest = (uint8_t)shadow_word_epoch(word);
+    }
     if (*old == 0) {
         page->live++;
     }
@@ -275,5 +280,9 @@ shadow_address(const struct shadow_walk *walk, uint64_t word)
 /* Calls visit for every word; it may change the word, but not to 0. */
 typedef void (*shadow_visit)(void *context, uint64_t *word);
 void shadow_each(const struct shadow *self, shadow_visit visit, void *context);
+
+/* Gives each word the epoch that `renumbered` has for its own.  Later ones stay later, or
+ * become the same. */
+void shadow_renumber(struct shadow *self, unsigned (*renumbered)(unsigned epoch));
 
 #endif

@@ -178,9 +178,11 @@ tracer_reuse(uintptr_t address)
     }
     else if (tracer_is_on() && shadow_word_traceback(shadow_get(&traces->gil.shadow, address))) {
         uint32_t traceback = frames_capture_gil(traces, &tracer.capture, thread);
-        uint64_t *slot = shadow_slot(shadow_page(&traces->gil.shadow, address), address);
+        struct shadow_page *page = shadow_page(&traces->gil.shadow, address);
+        uint64_t *slot = shadow_slot(page, address);
         if (traceback != CALLSITE_NONE) {
             *slot = shadow_word_rebirth(*slot, traceback, atomic_load(&traces->epoch_bits));
+            page->newest = (uint8_t)shadow_word_epoch(*slot);
         }
     }
     tracer_leave(biased);
@@ -208,7 +210,7 @@ tracer_check(void)
     }
     int biased = tracer_lock();
     if (tracer_is_on()) {
-        traces_forget_code(&tracer.traces);
+        traces_forget_watched(&tracer.traces);
     }
     tracer_unlock(biased);
     return hooks_install();

@@ -39,6 +39,7 @@ traces_init(struct traces *self, uint32_t nframe)
     self->compact_at = TRACES_COMPACT_FLOOR;
     self->compactions = 0;
     self->numbering++;
+    self->sight++;
     atomic_store(&self->lost, 0);
     self->epoch = 0;
     atomic_store(&self->epoch_bits, 0);
@@ -98,8 +99,8 @@ add_bytes(struct realm *realm, uint64_t bytes)
 void
 realm_replaced(struct traces *self, struct realm *realm, uintptr_t address, uint64_t word)
 {
-    if (word & SHADOW_CODE) {
-        realm_code_died(self, address);
+    if (word & SHADOW_WATCHED) {
+        realm_watched_died(self, address);
     }
     if (shadow_word_traceback(word) == 0) {
         realm->markers--;
@@ -117,7 +118,7 @@ realm_restore(struct traces *self, struct realm *realm, uintptr_t address, struc
 {
     uint64_t old;
     uintptr_t old_address;
-    uint64_t word = taken.word & ~SHADOW_CODE;
+    uint64_t word = taken.word & ~SHADOW_WATCHED;
     if (taken.numbering != self->numbering) {
         word = (word & ~(uint64_t)TRACEBACK_MAX) | TRACEBACK_UNKNOWN;
     }
@@ -134,7 +135,7 @@ realm_restore(struct traces *self, struct realm *realm, uintptr_t address, struc
     add_bytes(realm, taken.size);
 }
 
-/* -- code objects --------------------------------------------------------- */
+/* -- watched blocks, code objects among them ------------------------------ */
 
 static void
 forget_callsites(struct traces *self)
@@ -157,15 +158,16 @@ forget_code(struct traces *self, uintptr_t address)
 }
 
 void
-traces_forget_code(struct traces *self)
+traces_forget_watched(struct traces *self)
 {
+    self->sight++;
     codes_clear(&self->codes);
     forget_callsites(self);
     self->gil.stack.depth = 0;
 }
 
 void
-realm_code_died(struct traces *self, uintptr_t address)
+realm_watched_died(struct traces *self, uintptr_t address)
 {
     lock_acquire(&self->lock);
     forget_code(self, address);
@@ -173,28 +175,36 @@ realm_code_died(struct traces *self, uintptr_t address)
 }
 
 int
-traces_watch_code(struct traces *self, uintptr_t code, uintptr_t end, uint32_t function)
+traces_watch(struct traces *self, uintptr_t address, size_t size)
 {
     struct shadow *shadow = &self->gil.shadow;
-    if (shadow_get(shadow, code) != 0) {
-        *shadow_slot(shadow_page(shadow, code), code) |= SHADOW_CODE;
+    if (shadow_get(shadow, address) != 0) {
+        *shadow_slot(shadow_page(shadow, address), address) |= SHADOW_WATCHED;
+        return 0;
     }
-    else {
-        uint64_t old;
-        uintptr_t old_address;
-        uint64_t word = shadow_word(0, 0, 0, code, 0) | SHADOW_CODE;
-        if (shadow_put(shadow, code, end - code, word, &old, &old_address) < 0) {
-            return -1;
+    uint64_t old;
+    uintptr_t old_address;
+    uint64_t word = shadow_word(0, 0, 0, address, 0) | SHADOW_WATCHED;
+    if (shadow_put(shadow, address, size, word, &old, &old_address) < 0) {
+        return -1;
+    }
+    self->gil.markers++;
+    if (old != 0) {
+        /* A block that ended unseen where this one now lies; its own code
+         * object, if it was one, is forgotten without the lock we hold. */
+        if (old & SHADOW_WATCHED) {
+            forget_code(self, old_address);
         }
-        self->gil.markers++;
-        if (old != 0) {
-            /* A block that ended unseen where the code now lies; its own code
-             * object, if it was one, is forgotten without the lock we hold. */
-            if (old & SHADOW_CODE) {
-                forget_code(self, old_address);
-            }
-            realm_replaced(self, &self->gil, old_address, old & ~SHADOW_CODE);
-        }
+        realm_replaced(self, &self->gil, old_address, old & ~SHADOW_WATCHED);
+    }
+    return 0;
+}
+
+int
+traces_watch_code(struct traces *self, uintptr_t code, uintptr_t end, uint32_t function)
+{
+    if (traces_watch(self, code, end - code) < 0) {
+        return -1;
     }
     return codes_put(&self->codes, code, end, function);
 }

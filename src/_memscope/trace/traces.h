@@ -59,7 +59,7 @@ struct realm {
     struct callsites callsites;
     struct stack stack;
     atomic_uint_fast64_t bytes;     /* live; written by the realm's holder only */
-    uint64_t markers;               /* slots that only watch a code object */
+    uint64_t markers;               /* slots of blocks that are watched and not traced */
     uint64_t peak;                  /* largest bytes of both realms that this one has seen */
     uintptr_t newest;               /* address of the block last put */
 };
@@ -95,6 +95,8 @@ struct traces {
     uint32_t numbering;             /* advances whenever traceback ids get a new meaning */
     uint32_t compactions;           /* since the start */
     struct codes codes;             /* changed under `lock` */
+    uint64_t sight;                 /* advances whenever a watched block may have died unseen,
+                                       and with each list of them that is begun */
     atomic_uint_fast64_t lost;
     atomic_uint_fast64_t epoch_bits;    /* of the current epoch, as a word has them */
     unsigned epoch;                 /* index of the current one in `epochs` */
@@ -124,7 +126,7 @@ traces_lose(struct traces *self)
 /* Slow halves of realm_put and realm_take. */
 void realm_replaced(struct traces *self, struct realm *realm, uintptr_t address, uint64_t word);
 uint64_t realm_take_large(struct realm *realm, uintptr_t address);
-void realm_code_died(struct traces *self, uintptr_t address);
+void realm_watched_died(struct traces *self, uintptr_t address);
 
 /* Counts a block that has been put at `address`. */
 static inline void
@@ -180,8 +182,8 @@ realm_take(struct traces *self, struct realm *realm, uintptr_t address)
     if (taken.word == 0) {
         return taken;
     }
-    if (taken.word & SHADOW_CODE) {
-        realm_code_died(self, address);
+    if (taken.word & SHADOW_WATCHED) {
+        realm_watched_died(self, address);
         if (shadow_word_traceback(taken.word) == 0) {
             realm->markers--;
             taken.word = 0;
@@ -212,13 +214,23 @@ traces_is_ghost(const struct traces *self, const struct realm *realm, uintptr_t 
 /* Puts back what realm_take took, after a realloc that failed. */
 void realm_restore(struct traces *self, struct realm *realm, uintptr_t address, struct taken taken);
 
-/* Makes sure the death of the code object in [code, end) is seen.  Gate and
- * lock held.  0, or -1 without memory. */
+/* Makes sure the death of the block at `address` is seen, of a GIL domain and of
+ * `size` bytes or more.  Gate and lock held.  0, or -1 without memory. */
+int traces_watch(struct traces *self, uintptr_t address, size_t size);
+
+/* Whether the block at `address` is one that was watched and is not freed. */
+static inline bool
+traces_is_watched(const struct traces *self, uintptr_t address)
+{
+    return (shadow_get(&self->gil.shadow, address) & SHADOW_WATCHED) != 0;
+}
+
+/* The same for the code object in [code, end), whose function is noted. */
 int traces_watch_code(struct traces *self, uintptr_t code, uintptr_t end, uint32_t function);
 
-/* Stops relying on what is known of code objects: some may have died unseen.
- * Gate and lock held. */
-void traces_forget_code(struct traces *self);
+/* Stops relying on what is watched: some of it may have died unseen.  Gate and
+ * lock held. */
+void traces_forget_watched(struct traces *self);
 
 /* PyTraceMalloc_Track and _Untrack; under the lock. */
 void traces_track(struct traces *self, uint32_t domain, uintptr_t address, uint64_t size,
