@@ -8,9 +8,9 @@ Times are CPU seconds of the whole run, collection included; the runs alternate.
 
 Smaller suites ask for rounds in every test, of no length and of some.  They are held against
 themselves where each test, fixtures and body, is run as often as they ask by nothing but a
-loop; and one time less, as memscope runs most clean tests.  More rounds are held against more
-turns of the loop.  Beside them, for scale, is one gc.collect() after each test: the least that
-other checks make.
+loop; and as often as memscope runs most clean tests.  More rounds are held against more turns
+of the loop.  Beside them, for scale, is one gc.collect() after each test: the least that other
+checks make.
 """
 
 import argparse
@@ -167,16 +167,16 @@ def repeating(times: int) -> Way:
     )
 
 
-# memscope runs a test once, once to warm up, and the rounds; most clean ones one time less.
+# memscope runs a test once, and the rounds; of a clean one, as many as could be half of them.
 ROUNDS_WAYS = {
     "once": Way("each test once", NO_PLUGINS),
-    "repeated": repeating(ROUNDS + 2),
-    "less": repeating(ROUNDS + 1),
+    "repeated": repeating(ROUNDS + 1),
+    "less": repeating(1 + (ROUNDS + 1) // 2),
     "rounds": asking(ROUNDS),
 }
 FAST_WAYS = {
     "collected": Way("each test once, and gc.collect()", NO_PLUGINS, conftest=COLLECT),
-    "more repeated": repeating(MORE_ROUNDS + 2),
+    "more repeated": repeating(MORE_ROUNDS + 1),
     "more rounds": asking(MORE_ROUNDS),
 }
 

@@ -11,8 +11,8 @@ in steps, each of which costs more than the one before and is reached by fewer t
        if they show a sign, once more, with all garbage collected
     4  ``memscope.Watch``: the rounds, a walk of the heap after each, and a report
 
-A test that asks for it (``no_leaks``, ``memscope_leaks``) begins with step 3: a clean test costs
-its repetitions, a leak the walks that its report is made of.
+A test that asks for it (``no_leaks``, ``memscope_leaks``) begins with step 3, its own run being the
+warm-up: a clean test costs its repetitions, a leak the walks that its report is made of.
 
 All of it happens inside the teardown of a test, before fixtures of wider scope end; the verdict
 goes into the report of its body, which is logged when teardown is over.  Only tests that passed
@@ -289,15 +289,15 @@ class Judge:
             return
         sweeper = screening.Sweeper()
         with Unseen(test.item.config) as unseen:
-            try:
-                test.repeats.run_unseen(unseen)
-            except CannotRepeatError as error:
-                self._one_round(test, f"it could not be repeated ({error})", allowance, True)
-                return
+            test.repeats.forget_last_run()
             try:
                 self._look_closer(test, unseen, sweeper, allowance)
             except CannotRepeatError as error:
-                self._give_up(test, error)
+                if test.repeats.count == 1:
+                    why = f"it could not be repeated ({error})"
+                    self._one_round(test, why, allowance, True)
+                else:
+                    self._give_up(test, error)
 
     def _look_closer(
         self, test: Test, unseen: Unseen, sweeper: screening.Sweeper, allowance: Allowance
@@ -316,6 +316,7 @@ class Judge:
         replaces when it is old, the second time is collected.
         """
         if not screening.collects():
+            test.repeats.run_unseen(unseen)
             return (1, 2)
         trial, tries = self._try(test, unseen, sweeper)
         if not tries or trial.left_other_things():

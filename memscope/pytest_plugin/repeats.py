@@ -89,7 +89,7 @@ class Repeats:
         test = getattr(item, "dtest", None)
         self._globs = dict(test.globs) if test is not None else None
         self._stash: dict[Any, Any] = {}
-        self._left: dict[Any, Any] = {}
+        self._left: dict[Any, Any] | None = None
         self.count = 0
         self.subtest_failed = False
 
@@ -99,7 +99,7 @@ class Repeats:
 
     def restore(self) -> None:
         """Leave to plugins what they would have found without repetitions."""
-        if self.count:
+        if self._left is not None:
             stash = _stash_of(self.item)
             stash.clear()
             stash.update(self._left)
@@ -119,10 +119,6 @@ class Repeats:
         """Run it once.  Raises CannotRepeatError if it does not pass as it did before."""
         item = self.item
         state = item.session._setupstate
-        stash = _stash_of(item)
-        if not self.count:
-            self._left = dict(stash)
-        stash.update({key: value for key, value in self._stash.items() if key not in stash})
         self._renew()
         self.count += 1
         finalizers = _finalizers_of(item)
@@ -148,6 +144,14 @@ class Repeats:
             raise CannotRepeatError(failure)
 
     def _renew(self) -> None:
+        """As before a first run."""
+        stash = _stash_of(self.item)
+        if self._left is None:
+            self._left = dict(stash)
+        # Made anew, or the dict would grow by what each run takes out of it.
+        whole = self._stash | stash
+        stash.clear()
+        stash.update(whole)
         if hasattr(self.item, "_initrequest"):
             self.item._initrequest()
         if self._globs is not None:

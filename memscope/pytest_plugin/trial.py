@@ -51,7 +51,7 @@ LEAST_OF_BUFFER = 512
 
 
 class Trial:
-    """Up to so many rounds, which begin now, after a warm-up."""
+    """Up to so many rounds, which begin now, after a first run."""
 
     def __init__(
         self,
@@ -60,7 +60,6 @@ class Trial:
         sweeper: screening.Sweeper,
         lengths: _memscope.Lengths,
     ) -> None:
-        """*sweeper* is of before the warm-up."""
         self._scale = scale
         self._lengths = lengths
         self._sweeper = sweeper
@@ -110,29 +109,43 @@ class Trial:
         if not self.over or not left or not _memscope.is_tracing():
             return False
         first, *later = self._steps()
-        changes = sum(map(bool, later))
-        # The first round may be unlike the others: its objects come in the place of those of the
-        # run before all, which had others.
-        if (
-            abs(first) >= LEAST_OF_BUFFER * self._rounds
-            or bool(first) + changes + left >= self._half
-            or not (self._is_quiet(left) or changes + left < self._least_changes)
-        ):
+        if abs(first) >= LEAST_OF_BUFFER * self._rounds:
             return False
+        if not any(later):
+            # What comes with every second round would have shown, and what grows in longer steps,
+            # a buffer, cannot grow twice in those that are left.
+            quiet = len(later) + (not first)
+            can_leak = quiet < max(left, 2)
+        else:
+            can_leak = sum(map(bool, later)) + left >= self._least_changes
+        return not can_leak and self._is_minority(left) and not self._has_grown(left)
+
+    def _is_minority(self, left: int) -> bool:
+        """Whether rounds that left something, with those to come, are fewer than half.
+
+        The first may change what lives, and leave nothing: its objects come in the place of those
+        of the run before all, which had others, and make room for those of the second.
+        """
+        first, *later = self._steps()
+        changes = sum(map(bool, later)) + left
+        if changes + bool(first) < self._half:
+            return True
+        return changes < self._half and not self._left_by_first()
+
+    def _left_by_first(self) -> bool:
+        """Whether blocks of the first round live.  Cost: a pass over the pages of blocks."""
+        epochs = tuple(range(self._epochs[0], self._epochs[1]))
+        return not 0 < len(epochs) < MOST_EPOCHS or _memscope.memory_of_epochs(epochs)[1] > 0
+
+    def _has_grown(self, left: int) -> bool:
+        """Whether something else shows by now, or may with the rounds that are left."""
         rise = self._rise()
         return (
-            rise < max(self.over // 2, 1)
-            and rise + left < max(self._rounds - 1, 1)
-            and not screening.settled(self._left)
-            and not self._scale.native()
+            rise >= max(self.over // 2, 1)
+            or rise + left >= max(self._rounds - 1, 1)
+            or bool(screening.settled(self._left))
+            or self._scale.native() > 0
         )
-
-    def _is_quiet(self, left: int) -> bool:
-        """Whether so many rounds changed nothing that what comes with every second one would have
-        shown, and what grows in longer steps, a buffer, cannot grow twice in those left."""
-        steps = self._steps()
-        same = len(steps) - bool(steps[0])
-        return not any(steps[1:]) and same >= max(left, 2)
 
     def suspects(self) -> bool:
         """Whether the rounds may have left more and more behind.  Cost: a pass over the

@@ -254,7 +254,8 @@ PyDoc_STRVAR(memory_of_epochs_doc,
 "Bytes and blocks that are live and were allocated in one of the *epochs*, a tuple of\n"
 "numbers that advance_epoch() gave; (0, 0) if tracing is off.\n"
 "\n"
-"A pass over all traced blocks, 1 to 2 ms for a million.");
+"A pass over the pages of traced blocks, and over all that lie where some were allocated\n"
+"since: 1 to 2 ms for a million.");
 
 static PyObject *
 memory_of_epochs(PyObject *Py_UNUSED(module), PyObject *args)

@@ -47,6 +47,7 @@ traces_advance_epoch(struct traces *self)
 struct tally {
     const struct traces *traces;
     bool chosen[256];       /* by index of `epochs` */
+    unsigned oldest;        /* the first that is chosen */
     struct traced_memory memory;
 };
 
@@ -56,7 +57,8 @@ tally_realm(struct tally *tally, const struct realm *realm)
     struct shadow_walk walk = {0};
     const struct shadow_page *page;
     while ((page = shadow_next(&realm->shadow, &walk)) != NULL) {
-        for (size_t i = 0; i < shadow_slots(page); i++) {
+        size_t slots = page->newest < tally->oldest ? 0 : shadow_slots(page);
+        for (size_t i = 0; i < slots; i++) {
             uint64_t word = page->slots[i];
             if (!tally->chosen[shadow_word_epoch(word)] || shadow_word_traceback(word) == 0) {
                 continue;
@@ -73,11 +75,12 @@ tally_realm(struct tally *tally, const struct realm *realm)
 struct traced_memory
 traces_memory_of(const struct traces *self, const uint64_t *epochs, size_t count)
 {
-    struct tally tally = {.traces = self};
+    struct tally tally = {.traces = self, .oldest = 256};
     for (size_t i = 0; i < count; i++) {
         for (unsigned index = 0; index <= self->epoch; index++) {
             if (self->epochs[index] == epochs[i]) {
                 tally.chosen[index] = true;
+                tally.oldest = index < tally.oldest ? index : tally.oldest;
             }
         }
     }
