@@ -208,7 +208,9 @@ def test_no_more_rounds_than_can_make_a_leak(inner: Inner, rounds: int, enough: 
     seen = [one["rounds"] for one in inner.tests.values()]
     assert min(seen) == enough
     assert max(seen) <= rounds
-    assert seen.count(enough) >= 15
+    # What a first round leaves is there for one round longer since 3.14.
+    if rounds > 3 or sys.version_info < (3, 14):
+        assert seen.count(enough) >= 15
 
 
 LEAKS = {
