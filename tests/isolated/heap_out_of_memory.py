@@ -27,6 +27,21 @@ live = m.History.begin(plain)
 m.start(3)
 join = m.Join.take()
 m.stop()
+
+
+def noted() -> None:
+    try:
+        m.start(1)
+        lengths = m.Lengths()
+        for _ in range(3):
+            lengths.note()
+            kept = [{number: number} for number in range(300)]
+            lengths.longest_rise(0)
+            del kept
+    finally:
+        m.stop()
+
+
 QUERIES = {
     "take": lambda: Graph.take(),
     "take, kept": lambda: Graph.take(keep=True),
@@ -55,6 +70,8 @@ QUERIES = {
     "Survivors.members": lambda: survivors.members(0),
     "Survivors.way": lambda: survivors.way(99),
     "Join.take": lambda: m.Join.take(),
+    "Lengths.note": lambda: m.Lengths().note(),
+    "Lengths.note of what is traced": noted,
     "Join.site_column": lambda: join.site_column(),
 }
 for name, query in QUERIES.items():
