@@ -20,10 +20,10 @@ _durations: dict[str, int] = {}
 
 @app.get("/stock/<int:product>")
 def stock(product: int) -> str:
-    started = next(_clock)
+    started, page = next(_clock), f"/stock/{product}"
 
     def log_duration(sender: Flask, **_: Any) -> None:  # leaks
-        _durations["/stock"] = next(_clock) - started
+        _durations[page] = next(_clock) - started
 
     request_finished.connect(log_duration, app, weak=False)
     return f"{product % 7} left"
