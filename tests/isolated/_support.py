@@ -35,6 +35,7 @@ __all__ = [
     "SURVIVES_FOREIGN_THREADS",
     "UNKNOWN",
     "WATCHED",
+    "allocators",
     "deadline",
     "exercise",
     "ext",  # noqa: F822 -- made by __getattr__
@@ -222,3 +223,14 @@ def python(
         print(code, done.stdout, done.stderr, sep="\n")
         raise AssertionError(f"exit code {done.returncode}, not {expect}")
     return done.stdout
+
+
+def allocators(*modes: str) -> Iterator[str]:
+    """Those values of PYTHONMALLOC that this build knows; mimalloc came with CPython 3.13."""
+    for mode in modes:
+        try:
+            python("pass", env={"PYTHONMALLOC": mode})
+        except AssertionError:
+            print("this build has no", mode)
+            continue
+        yield mode

@@ -1,8 +1,6 @@
 """Requested sizes, once each, under every allocator PYTHONMALLOC can choose."""
 
-import sys
-
-from _support import python
+from _support import allocators, python
 
 CODE = """
 import os
@@ -38,14 +36,9 @@ assert m.get_traced_memory()[0] - before < 400_000
 m.stop()
 """
 
-MODES = ["default", "pymalloc", "pymalloc_debug", "malloc", "malloc_debug", "debug"]
-if sys.version_info >= (3, 13):
-    MODES += ["mimalloc", "mimalloc_debug"]
-for mode in MODES:
-    try:
-        python("pass", env={"PYTHONMALLOC": mode})
-    except AssertionError:
-        print("this build has no", mode)
-        continue
+for mode in allocators(
+    *("default", "pymalloc", "pymalloc_debug", "malloc", "malloc_debug", "debug"),
+    *("mimalloc", "mimalloc_debug"),
+):
     python(CODE, env={"PYTHONMALLOC": mode})
 python(CODE, "-X", "dev")

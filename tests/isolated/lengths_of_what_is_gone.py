@@ -5,9 +5,7 @@ while the tracer looks and while it does not: in threads, in a forked child, in 
 interpreters, with hooks that another tool throws off, under every allocator.
 """
 
-import sys
-
-from _support import python
+from _support import allocators, python
 
 CODE = """
 import gc, os, sys, threading, tracemalloc
@@ -117,13 +115,5 @@ grows(lengths)
 print("done")
 """
 
-MODES = ["default", "malloc", "pymalloc_debug"]
-if sys.version_info >= (3, 13):
-    MODES += ["mimalloc"]
-for mode in MODES:
-    try:
-        python("pass", env={"PYTHONMALLOC": mode})
-    except AssertionError:
-        print("this build has no", mode)
-        continue
+for mode in allocators("default", "malloc", "pymalloc_debug", "mimalloc"):
     assert "done" in python(CODE, env={"PYTHONMALLOC": mode}, timeout=120), mode

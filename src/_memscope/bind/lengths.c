@@ -21,7 +21,6 @@
 #include "base/mem.h"
 #include "bind/bind.h"
 #include "heap/lengths.h"
-#include "trace/hooks.h"
 #include "trace/tracer.h"
 
 typedef struct {
@@ -325,8 +324,7 @@ static PyObject *
 note(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     Lengths *self = (Lengths *)object;
-    int result = hooks_in_place() ? keep_up(self) : 1;
-    if (result != 0 && find_all(self) < 0) {
+    if (tracer_check() < 0 || (keep_up(self) != 0 && find_all(self) < 0)) {
         return PyErr_NoMemory();
     }
     Py_RETURN_NONE;
@@ -341,7 +339,8 @@ PyDoc_STRVAR(longest_rise_doc,
 "lay.\n"
 "\n"
 "None if it cannot be told: memory was not traced all the time, or another one noted since.\n"
-"Raises OverflowError and TypeError for what is no epoch.  Cost: a pass over the containers.");
+"Raises OverflowError and TypeError for what is no epoch, MemoryError.  Cost: a pass over the\n"
+"containers.");
 
 static PyObject *
 longest_rise(PyObject *object, PyObject *before)
@@ -350,7 +349,10 @@ longest_rise(PyObject *object, PyObject *before)
     if (PyErr_Occurred()) {
         return NULL;
     }
-    int64_t rise = hooks_in_place() ? find_longest_rise((Lengths *)object, epoch) : -1;
+    if (tracer_check() < 0) {
+        return PyErr_NoMemory();
+    }
+    int64_t rise = find_longest_rise((Lengths *)object, epoch);
     if (rise < 0) {
         Py_RETURN_NONE;
     }
