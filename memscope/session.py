@@ -236,7 +236,8 @@ def too_short(report: LeakReport) -> LeakReport:
         if grown.bytes >= LEAST_ALIVE
     ]
     note = (
-        f"The program ended after {report.rounds} checkpoints, too soon to tell growth from what"
+        f"The program ended after {report.rounds} checkpoint{'s' * (report.rounds != 1)}, too soon"
+        " to tell growth from what"
         f" it needs: {LEAST_SPANS} are wanted. With --interval they come faster;"
         " memscope.diagnose(function) runs a function in rounds."
     )
