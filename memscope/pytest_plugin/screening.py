@@ -222,7 +222,7 @@ class Leftovers(NamedTuple):
 def leftovers() -> Leftovers:
     return Leftovers(
         frozenset(threading._active),  # type: ignore[attr-defined]
-        frozenset(_open_files()),
+        _open_files(),
     )
 
 
@@ -241,17 +241,48 @@ def settled(before: Leftovers) -> Leftovers:
     return leftovers().since(before)
 
 
-def _open_files() -> set[str]:
-    for folder in FD_FOLDERS:
-        try:
-            found = set(os.listdir(folder))
-            # By which the folder was read: the lowest number that was free.
-            own = os.dup(min(map(int, found)))
-            os.close(own)
-        except (OSError, ValueError):
-            continue
-        return found - {str(own)}
-    return set()
+class OpenFiles:
+    """Which descriptors are in use.  Read anew only if it can be seen that it has changed."""
+
+    def __init__(self) -> None:
+        self._numbers: frozenset[str] = frozenset()
+        self._sign: tuple[int, int] | None = None
+
+    def __call__(self) -> frozenset[str]:
+        for folder in FD_FOLDERS:
+            with contextlib.suppress(OSError, ValueError):
+                sign = self._sign_of(folder)
+                if sign is None or sign != self._sign:
+                    self._numbers = _numbers_in(folder)
+                    self._sign = sign
+                return self._numbers
+        return frozenset()
+
+    def _sign_of(self, folder: str) -> tuple[int, int] | None:
+        """How many there are, and the lowest that is free: one that comes in the place of another
+        changes the second, but for odd cases.  None where the kernel does not count (Linux
+        before 6.2)."""
+        count = os.stat(folder).st_size if folder == FD_FOLDERS[0] else 0
+        return (count, _lowest_free(self._numbers)) if count and self._numbers else None
+
+
+_open_files = OpenFiles()
+
+
+def _numbers_in(folder: str) -> frozenset[str]:
+    found = frozenset(os.listdir(folder))
+    # Without the one by which the folder was read.
+    return found - {str(_lowest_free(found))}
+
+
+def _lowest_free(numbers: frozenset[str]) -> int:
+    """The lowest descriptor that is not in use; some of *numbers* are."""
+    for number in numbers:
+        with contextlib.suppress(OSError):
+            free = os.dup(int(number))
+            os.close(free)
+            return free
+    raise OSError("no descriptor is in use")
 
 
 def _file_words(number: str) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
 import textwrap
 import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memscope import _memscope
 from memscope.pytest_plugin import screening
@@ -200,3 +204,59 @@ def test_garbage_hides_no_leak(inner: Inner) -> None:
         "test_old_garbage": "clean",
         "test_a_leak_while_older_garbage_goes": "leaks",
     }
+
+
+# -- open files
+
+
+def numbers_in_use() -> frozenset[str]:
+    """By trying each."""
+    found = set()
+    for number in range(300):
+        with contextlib.suppress(OSError):
+            os.fstat(number)
+            found.add(str(number))
+    return frozenset(found)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), max_size=30))
+def test_open_files_are_those_in_use(steps: list[tuple[bool, int]]) -> None:
+    opened: list[int] = []
+    try:
+        for opens, which in steps:
+            if opens:
+                opened.append(os.open(os.devnull, os.O_RDONLY))
+            elif opened:
+                os.close(opened.pop(which % len(opened)))
+            assert screening.leftovers().files == numbers_in_use()
+    finally:
+        for number in opened:
+            os.close(number)
+
+
+def test_one_file_in_the_place_of_another_is_seen() -> None:
+    first, second = (os.open(os.devnull, os.O_RDONLY) for _ in range(2))
+    before = screening.leftovers()
+    third = os.open(os.devnull, os.O_RDONLY)
+    os.close(first)
+    try:
+        left = screening.leftovers().since(before)
+        assert left.files == {str(third)}
+        assert left.names() == [f"file {os.path.realpath(os.devnull)} is still open"]
+        assert not screening.leftovers().since(screening.leftovers())
+    finally:
+        os.close(second)
+        os.close(third)
+
+
+def test_the_lowest_descriptor_may_be_closed() -> None:
+    saved = os.dup(0)
+    try:
+        screening.leftovers()
+        os.close(0)
+        assert screening.leftovers().files == numbers_in_use()
+        assert screening.leftovers().files == numbers_in_use()
+    finally:
+        os.dup2(saved, 0)
+        os.close(saved)
+    assert screening.leftovers().files == numbers_in_use()
