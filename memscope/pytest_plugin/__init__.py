@@ -16,6 +16,7 @@ judge      measures each test, and judges those that left something behind
 repeats    runs a test again, unseen by the rest of pytest
 screening  what a test left behind, in a few microseconds; threads, files, tasks
 trial      the rounds, without a walk of the heap
+containers what it reads: the program's containers, without pytest's
 limits     the peak of a test against its limit
 reports    a leak as the failure of its test
 outcome    what was found, as plain data that travels between processes

@@ -34,6 +34,7 @@ from memscope import (
 from memscope.caches import all_frozen
 from memscope.leaks import NFRAME, Watch, left_since
 from memscope.pytest_plugin import screening
+from memscope.pytest_plugin.containers import Containers
 from memscope.pytest_plugin.known import Known
 from memscope.pytest_plugin.limits import Peak, largest_at_peak
 from memscope.pytest_plugin.names import MemscopeWarning
@@ -91,7 +92,7 @@ class Judge:
         self.known = Known.read(settings.known)
         self.scale = screening.Scale()
         self.floor = screening.Floor()
-        self.lengths = _memscope.Lengths()
+        self.containers = Containers()
         self.test: Test | None = None
         self._in_body = self._in_repeat = False
         self._leaking = 0
@@ -150,6 +151,7 @@ class Judge:
             self._warn(item, report)
             hook.pytest_runtest_logreport(report=report)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        self.containers.leave_out(item)
         return True
 
     def _warn(self, item: pytest.Item, report: pytest.TestReport) -> None:
@@ -224,6 +226,7 @@ class Judge:
     def pytest_runtest_logreport(
         self, report: pytest.TestReport
     ) -> Generator[None, object, object]:
+        self.containers.leave_out(report)
         if self.test is not None and report is self.test.report:
             self.test.logged = True
         self.scale.pause()
@@ -331,7 +334,9 @@ class Judge:
     def _try(
         self, test: Test, unseen: Unseen, sweeper: screening.Sweeper
     ) -> tuple[Trial, tuple[int, ...]]:
-        trial = Trial(test.wish.rounds, self.scale, sweeper, self.lengths)
+        trial = Trial(
+            test.wish.rounds, self.scale, sweeper, self.containers, test.item.session.items
+        )
         for number in range(test.wish.rounds + 1):
             if number:
                 test.repeats.run_unseen(unseen)

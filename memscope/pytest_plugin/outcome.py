@@ -19,7 +19,7 @@ SCHEMA = 1
 VERDICTS = ("clean", "leaks", "known", "over limit", "not judged")
 
 
-@dataclass
+@dataclass(slots=True)
 class Outcome:
     """Of one test."""
 
@@ -49,7 +49,9 @@ class Outcome:
     """Whether it failed for this."""
 
     def to_dict(self) -> dict[str, Any]:
-        return dict(vars(self))
+        values = {name: getattr(self, name) for name in self.__slots__}
+        # Lists that are empty are most of what a run keeps of its tests.
+        return {name: () if value == [] else value for name, value in values.items()}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Outcome:

@@ -34,9 +34,17 @@ from __future__ import annotations
 
 from array import array
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from memscope import _memscope
 from memscope.pytest_plugin import screening
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pytest
+
+    from memscope.pytest_plugin.containers import Containers
 
 __all__ = ["Trial"]
 
@@ -58,10 +66,11 @@ class Trial:
         rounds: int,
         scale: screening.Scale,
         sweeper: screening.Sweeper,
-        lengths: _memscope.Lengths,
+        containers: Containers,
+        tests: Iterable[pytest.Item],
     ) -> None:
         self._scale = scale
-        self._lengths = lengths
+        self._containers = containers
         self._sweeper = sweeper
         self._rounds = rounds
         self._least_rise = max((rounds - 1) // 2, 1)
@@ -77,7 +86,7 @@ class Trial:
         self._bytes = array("Q", [0] * (rounds + 1))
         self._epochs = array("Q", [0] * (rounds + 1))
         # What is in the free lists now, and not noted, is freed before the first round.
-        lengths.note()
+        containers.note(tests)
         scale.zero()
 
     def note(self, over: int) -> None:
@@ -167,7 +176,7 @@ class Trial:
     def _rise(self) -> int:
         """Entries that the container got that got most; if that cannot be told, enough for a
         sign."""
-        rise = self._lengths.longest_rise(self._epochs[0])
+        rise = self._containers.longest_rise(self._epochs[0])
         return self._rounds if rise is None else rise
 
     def _goes_on(self) -> bool:

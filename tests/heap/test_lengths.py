@@ -163,8 +163,8 @@ def test_the_pass_finds_what_is_not_seen_otherwise(tracing: None, lengths: Any) 
         pass
 
     made = Made()
-    for _ in range(300):
-        lengths.note()
+    while not lengths.note():
+        pass
     put(made, 1000)
     assert rise(lengths) == 1000
 
@@ -238,6 +238,86 @@ def test_younger_ones_are_left_out(tracing: None, lengths: Any) -> None:
     put(older, 500)
     assert lengths.longest_rise(epoch) == 500
     assert lengths.longest_rise(epoch + 1) == 1000
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_left_out(kind: str, lengths: Any) -> None:
+    old = tuple(KINDS[kind]() for _ in range(3))
+    for one in old:
+        put(one, 1)
+    held = dict(enumerate(old))
+    _memscope.start()
+    try:
+        lengths.note()
+        new = tuple(KINDS[kind]() for _ in range(3))
+        lengths.note()
+        count = len(lengths)
+        lengths.leave_out([old[0], new[0]])
+        put(old[0], 900)
+        put(new[0], 900)
+        assert rise(lengths) in (0, 1)
+        assert not lengths.note()
+        assert len(lengths) <= count
+        put(old[0], 1500)
+        put(new[0], 1500)
+        put(old[1], 300)
+        assert rise(lengths) in (299, 300)
+        while not lengths.note():
+            pass
+        put(new[0], 2000)
+        assert rise(lengths) == 500 + 1500 * isinstance(new[0], (list, deque))
+    finally:
+        _memscope.stop()
+    del held
+
+
+def test_what_is_left_out_is_no_block_less(lengths: Any) -> None:
+    made = {number: [ONE] for number in range(5000)}
+    _memscope.start()
+    try:
+        lengths.note()
+        before = _memscope.get_traced_blocks()
+        lengths.leave_out(list(made.values()))
+        assert abs(_memscope.get_traced_blocks() - before) < 100
+        # Those that are left out have no slots any more; freed, they are no blocks either.
+        made.clear()
+        assert _memscope.get_traced_blocks() < before + 100
+    finally:
+        _memscope.stop()
+
+
+def test_what_was_never_noted_can_be_left_out(lengths: Any) -> None:
+    others: list[Any] = [1, "a", (), object(), type, Thing, [], {}, MyList(), lengths, None]
+    lengths.leave_out(others)
+    _memscope.start()
+    try:
+        lengths.leave_out(others)
+        lengths.note()
+        made: list[Any] = [[], {}, MyList(), MySet(), type("Made", (dict,), {})()]
+        lengths.leave_out(others + made + others)
+        lengths.leave_out([])
+        del made
+        assert rise(lengths) in (0, 1)
+        lengths.note()
+    finally:
+        _memscope.stop()
+
+
+def test_left_out_for_one_and_not_for_another(tracing: None, lengths: Any) -> None:
+    made = [[ONE] for _ in range(3)]
+    lengths.note()
+    lengths.leave_out(made)
+    other = _memscope.Lengths()
+    other.note()
+    put(made[0], 500)
+    assert rise(other) == 500
+    assert rise(lengths) is None
+
+
+@pytest.mark.parametrize("containers", [None, (), {}, iter([]), 1])
+def test_only_a_list_is_left_out(containers: Any, lengths: Any) -> None:
+    with pytest.raises(TypeError, match="takes a list of containers, not"):
+        lengths.leave_out(containers)
 
 
 @pytest.mark.parametrize("state", ["lists", "frozen"])
@@ -322,7 +402,7 @@ STEPS = st.lists(
         st.sampled_from(
             (
                 *("make", "make", "put", "put", "take", "drop", "note", "epoch", "epochs"),
-                *("collect", "freeze", "class", "look"),
+                *("collect", "freeze", "class", "look", "leave out"),
             )
         ),
         st.integers(0, PLACES - 1),
@@ -340,6 +420,7 @@ class Naive:
         self.made: dict[int, Any] = dict.fromkeys(range(PLACES))
         self.kinds: list[Callable[[], Any]] = [*KINDS.values()] + [list] * PLACES
         self.noted: list[int | None] = [None] * PLACES
+        self.out: list[bool] = [False] * PLACES
         self.lengths = _memscope.Lengths()
         self.last = len(KINDS)
 
@@ -347,9 +428,12 @@ class Naive:
         made = self.made[place]
         if action == "make":
             self.made[place] = self.kinds[(place + count) % self.last]()
-            self.noted[place] = None
+            self.noted[place], self.out[place] = None, False
         elif action == "drop":
             self.made[place] = self.noted[place] = None
+        elif action == "leave out" and self.noted[place] is not None:
+            self.lengths.leave_out([made])
+            self.noted[place], self.out[place] = None, True
         elif action == "put" and made is not None:
             put(made, count)
         elif action == "take" and made is not None:
@@ -376,9 +460,11 @@ class Naive:
         return 0 if made is None else list.__len__(made) if isinstance(made, list) else len(made)
 
     def note(self) -> None:
-        self.lengths.note()
+        if self.lengths.note():
+            self.out = [False] * PLACES
         for place in range(PLACES):
-            self.noted[place] = self.size(place) if self.made[place] is not None else None
+            known = self.made[place] is not None and not self.out[place]
+            self.noted[place] = self.size(place) if known else None
 
     def look(self) -> None:
         longest = 0

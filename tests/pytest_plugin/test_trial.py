@@ -289,21 +289,6 @@ LEAKS = {
             if next(runs) % 2:
                 KEPT.append(ONE)
         """,
-    "what was there, in three of five rounds, as late as can be": """
-        runs = itertools.count()
-
-        def test_it():
-            if next(runs) > 3:
-                KEPT.append(ONE)
-        """,
-    "one in half of twenty rounds, as late as can be": """
-        pytestmark = pytest.mark.memscope_leaks(rounds=20)
-        runs = itertools.count()
-
-        def test_it():
-            if next(runs) > 11:
-                KEPT.append(Session())
-        """,
     "a buffer that has grown large": """
         BUFFER = bytearray(40_000)
 
@@ -408,6 +393,35 @@ def test_no_leak_is_lost(inner: Inner, leak: str) -> None:
     inner.write(HEAD + textwrap.dedent(LEAKS[leak]))
     result = inner.run()
     assert inner.verdicts == {"test_it": "leaks"}, result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("rounds", "silent", "left"), [(5, 2, "ONE"), (20, 10, "Session()"), (20, 10, "ONE")]
+)
+def test_half_of_the_rounds_as_late_as_can_be(
+    inner: Inner, rounds: int, silent: int, left: str
+) -> None:
+    inner.write(
+        HEAD
+        + textwrap.dedent(
+            f"""
+            pytestmark = pytest.mark.memscope_leaks(rounds={rounds})
+            runs = itertools.count()
+
+            # By then each round is like the one before.
+            @pytest.mark.parametrize("number", range(10))
+            def test_clean(number):
+                pass
+
+            def test_it():
+                if next(runs) > {silent}:  # the first is no round
+                    KEPT.append({left})
+            """
+        )
+    )
+    inner.run()
+    assert inner.verdicts.pop("test_it") == "leaks"
+    assert set(inner.verdicts.values()) == {"clean"}
 
 
 def test_a_test_that_asks_is_judged_as_well_while_all_are(inner: Inner) -> None:

@@ -13,6 +13,9 @@
  *                stand is the address of a class of containers.  Those are known from the
  *                pass, and new ones found in the same way, by their metaclasses.
  *
+ * Those that are of no interest can be left out, or what is read would become more and more: they
+ * are not watched any longer, and so not read.
+ *
  * One that lies in a free list counts as alive: its block is, and nothing changes its length.
  * So does, until the next pass, what only looks like one.  Either costs a look, no more.  A
  * pass does not find those in free lists: they should be empty then.
@@ -36,7 +39,7 @@ typedef struct {
 enum {
     /* Notes from one pass to the next at most: what the tracer cannot tell of is found then
      * (instances of a class whose metaclass is new too, or that is static and had none). */
-    MOST_NOTES = 256,
+    MOST_NOTES = 1024,
     /* Epochs: traces.h merges those more than 128 old, and the merged have the older number. */
     MOST_EPOCHS = 100,
     /* Items of which the memory is asked for before they are read. */
@@ -273,7 +276,8 @@ keep_up(Lengths *self)
         do {
             result = add_blocks(self);
         } while (result == 1);
-        self->since = tracer.traces.now;
+        /* Not what is left out now, at the next note. */
+        self->since = traces_advance_epoch(&tracer.traces);
         self->notes++;
     }
     tracer_unlock(biased);
@@ -315,6 +319,8 @@ PyDoc_STRVAR(note_doc,
 "that are values of other dicts, or were made since the last note.  The interpreter's free lists\n"
 "should be empty: an object that comes from there later may not be known.\n"
 "\n"
+"True if all were found anew, those too that were left out; else False.\n"
+"\n"
 "Raises MemoryError, and then nothing is noted.  Cost: the first time, and when the tracer may\n"
 "have missed something, a pass over what the collector tracks, after which 16 bytes are kept\n"
 "for each container, and 8 to 16 in the tracer; else a pass over the containers and the pages of\n"
@@ -324,9 +330,40 @@ static PyObject *
 note(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     Lengths *self = (Lengths *)object;
-    if (tracer_check() < 0 || (keep_up(self) != 0 && find_all(self) < 0)) {
+    int has_to_find = tracer_check() < 0 ? -1 : keep_up(self);
+    if (has_to_find < 0 || (has_to_find > 0 && find_all(self) < 0)) {
         return PyErr_NoMemory();
     }
+    return PyBool_FromLong(has_to_find);
+}
+
+PyDoc_STRVAR(leave_out_doc,
+"leave_out($self, containers, /)\n"
+"--\n"
+"\n"
+"Do not read these any more, a list of objects, until note() finds all anew.  Others than the\n"
+"containers that it has noted are ignored.  If memory is not traced, nothing happens.\n"
+"\n"
+"Raises TypeError for what is no list.  Cost: of the list's length.");
+
+static PyObject *
+leave_out(PyObject *object, PyObject *containers)
+{
+    Lengths *self = (Lengths *)object;
+    if (!PyList_Check(containers)) {
+        return PyErr_Format(PyExc_TypeError, "leave_out() takes a list of containers, not %s",
+                            Py_TYPE(containers)->tp_name);
+    }
+    int biased = tracer_lock();
+    for (Py_ssize_t i = 0; tracer_is_on() && i < PyList_GET_SIZE(containers); i++) {
+        PyObject *container = PyList_GET_ITEM(containers, i);
+        struct length_class class;
+        if (length_classes_get(&self->classes, Py_TYPE(container), &class)
+            && class.kind != LENGTH_METACLASS) {
+            traces_unwatch(&tracer.traces, (uintptr_t)container - class.before);
+        }
+    }
+    tracer_unlock(biased);
     Py_RETURN_NONE;
 }
 
@@ -386,6 +423,7 @@ lengths_length(PyObject *object)
 
 static PyMethodDef methods[] = {
     {"note", note, METH_NOARGS, note_doc},
+    {"leave_out", leave_out, METH_O, leave_out_doc},
     {"longest_rise", longest_rise, METH_O, longest_rise_doc},
     {NULL, NULL, 0, NULL},
 };

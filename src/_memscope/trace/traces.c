@@ -200,6 +200,22 @@ traces_watch(struct traces *self, uintptr_t address, size_t size)
     return 0;
 }
 
+void
+traces_unwatch(struct traces *self, uintptr_t address)
+{
+    struct shadow *shadow = &self->gil.shadow;
+    uint64_t word = shadow_get(shadow, address);
+    if (word & SHADOW_WATCHED) {
+        if (shadow_word_traceback(word) == 0) {
+            shadow_take(shadow, address);
+            self->gil.markers--;
+        }
+        else {
+            *shadow_slot(shadow_page(shadow, address), address) &= ~SHADOW_WATCHED;
+        }
+    }
+}
+
 int
 traces_watch_code(struct traces *self, uintptr_t code, uintptr_t end, uint32_t function)
 {

@@ -218,6 +218,9 @@ void realm_restore(struct traces *self, struct realm *realm, uintptr_t address, 
  * `size` bytes or more.  Gate and lock held.  0, or -1 without memory. */
 int traces_watch(struct traces *self, uintptr_t address, size_t size);
 
+/* The end of that, of a block that holds no code. */
+void traces_unwatch(struct traces *self, uintptr_t address);
+
 /* Whether the block at `address` is one that was watched and is not freed. */
 static inline bool
 traces_is_watched(const struct traces *self, uintptr_t address)
