@@ -382,8 +382,10 @@ class Analysis:
             # "module app -> items", not the namespace in which the name is.
             holder_way.append(way[len(holder_way)])
         names = NodeNames(self.graph, {*way, *holder_way, *entries, *members})
-        path = make_path(self.graph, names, way) if pile.root != GARBAGE else None
-        place = make_path(self.graph, names, holder_way) if holder_way else None
+        way, fixture = self._from_fixture(names, way)
+        path = self._path(names, way, fixture) if pile.root != GARBAGE else None
+        holder_way, fixture = self._from_fixture(names, holder_way)
+        place = self._path(names, holder_way, fixture) if holder_way else None
         holder = self._place(pile, main, place)
         foreign = self._foreign(names.describe(holder_way[0])) if holder_way else ""
         label = self._own_label(names, holder_way, main)
@@ -449,6 +451,23 @@ class Analysis:
         names = NodeNames(graph, other[:1])
         named = bool(other) and names.type_name(other[0]) == "module"
         return other if named and not self._foreign(names.describe(other[0])) else way
+
+    def _from_fixture(self, names: NodeNames, way: list[int]) -> tuple[list[int], str]:
+        """*way* from the value of a pytest fixture on, if it goes through one, and the fixture in
+        words: pytest has it, but what it has is the program's."""
+        for at, node in enumerate(way):
+            value, fixture = noise.value_of_fixture(names.object(node))
+            for behind in range(at + 1, len(way)) if fixture else ():
+                if names.object(way[behind]) is value:
+                    return way[behind:], fixture
+        return way, ""
+
+    def _path(self, names: NodeNames, way: Sequence[int], fixture: str) -> Path:
+        path = make_path(self.graph, names, way)
+        if not fixture:
+            return path
+        first, *others = path.steps
+        return Path([first._replace(description=fixture), *others], path.count)
 
     def _place(self, pile: Pile, main: Kindred, place: Path | None) -> str:
         if pile.root == GARBAGE:
@@ -631,18 +650,19 @@ class Analysis:
             if not way:
                 continue
             names = NodeNames(self.graph, way[0])
-            place = make_path(self.graph, names, way[0])
-            foreign = self._foreign(names.describe(way[0][0]))
-            label = noise.label_of(place.place, foreign) or self._own_label(names, way[0], None)
-            steps = [self._step(names, one) for one in way[0]]
-            bound = "" if label else self._bound(names, way[0], steps, ())
+            holders, fixture = self._from_fixture(names, list(way[0]))
+            place = self._path(names, holders, fixture)
+            foreign = self._foreign(names.describe(holders[0]))
+            label = noise.label_of(place.place, foreign) or self._own_label(names, holders, None)
+            steps = [self._step(names, one) for one in holders]
+            bound = "" if label else self._bound(names, holders, steps, ())
             if label or bound:
                 others.append(NotALeak(place.place, label or f"bounded: {bound}", references, size))
                 continue
             scene = Scene(
                 0,
                 steps,
-                self._edges(names, way[0]),
+                self._edges(names, holders),
                 place.place,
                 self.rounds,
                 facts=self._facts(),
@@ -663,7 +683,7 @@ class Analysis:
                 holder_type=names.type_name(node),
                 evidence=verdict.evidence,
             )
-            leaks.append(Found(leak, node, tuple(way[0]), self._is_own(leak)))
+            leaks.append(Found(leak, node, tuple(holders), self._is_own(leak)))
         return leaks
 
     def _is_telling(self, row: tuple[int, int, int, int], entries: int) -> bool:

@@ -30,6 +30,7 @@ __all__ = [
     "of_runner",
     "of_tool",
     "runs_tests",
+    "value_of_fixture",
 ]
 
 LABELS = (
@@ -131,6 +132,14 @@ def of_tool(classes: Sequence[str]) -> bool:
 def runs_tests(filename: str) -> bool:
     """Whether a running function of that file is a test runner's."""
     return RUNNER_FILES.search(filename) is not None
+
+
+def value_of_fixture(definition: Any) -> tuple[Any, str]:
+    """What a fixture of pytest's returned, and the fixture in words; "" for anything else."""
+    kind = getattr(sys.modules.get("_pytest.fixtures"), "FixtureDef", None)
+    if kind is None or not issubclass(type(definition), kind) or not definition.cached_result:
+        return None, ""
+    return definition.cached_result[0], f"fixture {definition.argname} ({definition.scope})"
 
 
 def finalizes_receivers(info: Any) -> bool:

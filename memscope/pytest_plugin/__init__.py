@@ -85,6 +85,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="worst leaks and biggest peaks that the summary shows (default 5; 0: no summary)",
     )
+    group.addoption(
+        "--memscope-fixtures",
+        action="store_true",
+        help="count what fixtures of class, module and session scope keep of each test",
+    )
     group.addoption("--memscope-json", metavar="FILE", help="write all that was found to FILE")
     group.addoption(
         "--memscope-save",
@@ -108,6 +113,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_ini(parser, "memscope_slow", "seconds above which a test is not repeated", "float", 0.2)
     add_ini(parser, "memscope_top", "rows of the summary, 0 for none", "int", 5)
     add_ini(parser, "memscope_ignore", "patterns of leaks that do not count", "linelist", [])
+    add_ini(parser, "memscope_fixtures", "as --memscope-fixtures", "bool", False)
     add_ini(parser, "memscope_known", "the file of known leaks", "string", "")
 
 

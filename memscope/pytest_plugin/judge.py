@@ -48,6 +48,7 @@ from memscope.pytest_plugin.repeats import (
     why_not_repeated,
 )
 from memscope.pytest_plugin.reports import fail_report, failure, file_name
+from memscope.pytest_plugin.settings import kept_by_fixtures
 from memscope.pytest_plugin.trial import Trial
 
 if TYPE_CHECKING:
@@ -462,6 +463,10 @@ class Judge:
         for leak in allowance.excess(report, turns):
             known = self.known.has(test.item.nodeid, leak, report.rounds)
             (outcome.known if known else outcome.leaks).append(leak.to_dict())
+        if report.rounds > 1 and not self.settings.fixtures:
+            outcome.in_fixtures = [
+                leak.to_dict() for leak in kept_by_fixtures(report, allowance, turns)
+            ]
         if outcome.leaks or outcome.leftovers:
             outcome.verdict = "leaks"
             if any("asyncio" in leak["type_name"] for leak in outcome.leaks):

@@ -30,6 +30,8 @@ class Outcome:
     """As Leak.to_dict gives them, largest first."""
     known: list[dict[str, Any]] = field(default_factory=list)
     """Leaks that are in the file of known ones."""
+    in_fixtures: list[dict[str, Any]] = field(default_factory=list)
+    """What fixtures of wider scope keep of each run, which does not count."""
     leftovers: list[str] = field(default_factory=list)
     """Threads, files, sockets and tasks that each run leaves, by name."""
     notes: list[str] = field(default_factory=list)

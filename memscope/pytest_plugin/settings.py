@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,12 @@ from memscope.testing import Allowance, parse_size, patterns
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Settings", "Wish"]
+    from memscope.leak_report import Leak, LeakReport
+
+__all__ = ["Settings", "Wish", "kept_by_fixtures"]
+
+OF_FIXTURES = tuple(f"fixture * ({scope})*" for scope in ("class", "module", "package", "session"))
+"""Patterns of holders: what fixtures have that are not torn down after each test."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class Settings:
     """Seconds: a test that takes longer is not repeated, unless it asks to be judged."""
     top: int
     ignore: tuple[str, ...]
+    fixtures: bool
+    """Whether it counts what fixtures of wider scope have."""
     json: Path | None
     save: Path | None
     known: Path | None
@@ -66,6 +74,7 @@ class Settings:
             _seconds(config, "memscope_slow"),
             _number(config, "memscope_top", 0),
             tuple(config.getini("memscope_ignore")),
+            bool(config.getoption("memscope_fixtures") or config.getini("memscope_fixtures")),
             path_of(config.getoption("memscope_json")),
             path_of(config.getoption("memscope_save")),
             known,
@@ -100,12 +109,27 @@ class Settings:
             name, names = min(options.keys() - known), ", ".join(sorted(known))
             raise TypeError(f"memscope_leaks has no argument {name!r}; it has {names}, rounds")
         ignore = patterns(options.pop("ignore", ()))
-        return Allowance.of(**options, ignore=(*self.ignore, *ignore))
+        return Allowance.of(**options, ignore=(*self._ignored, *ignore))
+
+    @property
+    def _ignored(self) -> tuple[str, ...]:
+        return self.ignore if self.fixtures else (*self.ignore, *OF_FIXTURES)
 
     @property
     def default(self) -> Allowance:
         """For tests that do not ask themselves."""
-        return Allowance(ignore=self.ignore)
+        return Allowance(ignore=self._ignored)
+
+
+def kept_by_fixtures(report: LeakReport, allowance: Allowance, runs: int) -> list[Leak]:
+    """The leaks of *report*, whose rounds are so many *runs* each, that *allowance* lets pass only
+    because fixtures have them."""
+    ignore = tuple(pattern for pattern in allowance.ignore if pattern not in OF_FIXTURES)
+    return [
+        leak
+        for leak in replace(allowance, ignore=ignore).excess(report, runs)
+        if any(fnmatchcase(leak.holder, pattern) for pattern in OF_FIXTURES)
+    ]
 
 
 def path_of(name: str | None) -> Path | None:

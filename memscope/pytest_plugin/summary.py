@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from memscope import files
+from memscope.leak_report import leak_of
 from memscope.leak_text import headline
 from memscope.pytest_plugin.known import Known
 from memscope.pytest_plugin.outcome import SCHEMA, Outcome
@@ -103,6 +104,7 @@ class Summary:
         if shown:
             lines.append("Biggest peaks:")
             lines += [f"    {size_text(one.peak or 0):>9}  {one.nodeid}" for one in shown]
+        lines += self._kept_by_fixtures(top)
         lines += self._not_judged(top)
         for entry in self.stale:
             lines.append(f"No leak any more, and still among the known ones: {entry}")
@@ -119,6 +121,16 @@ class Summary:
             return sum(leak["retained_bytes"] for leak in outcome.leaks)
 
         return sorted(self._with("leaks"), key=lambda one: (-size(one), one.nodeid))
+
+    def _kept_by_fixtures(self, top: int) -> list[str]:
+        found = [one for one in self.outcomes if one.in_fixtures]
+        lines = ["Kept by fixtures, which do not count (--memscope-fixtures):"] if found else []
+        for outcome in found[:top]:
+            lines.append(f"    {outcome.nodeid}")
+            lines += [f"        {headline(leak_of(leak))}" for leak in outcome.in_fixtures]
+        if len(found) > top:
+            lines.append(f"    ... {len(found) - top} more")
+        return lines
 
     def _not_judged(self, top: int) -> list[str]:
         """Of tests that passed and could not be judged, or by one round only, why."""

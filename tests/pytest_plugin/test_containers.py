@@ -101,3 +101,38 @@ def test_no_more_with_each_test(inner: Inner, mode: str) -> None:
     assert counts[0] > 1000
     # Some twenty for each test otherwise, and ten for its reports.
     assert counts[-1] - counts[50] < 3 * 350
+
+
+LEAKS = {
+    "a list that the item has too": """
+        KEPT = []
+
+        @pytest.fixture(autouse=True)
+        def keep(request):
+            request.node.kept = KEPT
+
+        def test_it():
+            KEPT.append(ONE)
+        """,
+    "the list that a fixture of the module returned": """
+        @pytest.fixture(scope="module")
+        def kept():
+            return []
+
+        def test_it(kept):
+            kept.append(ONE)
+        """,
+}
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_no_leak_is_lost(inner: Inner, leak: str) -> None:
+    clean = """
+        @pytest.mark.parametrize("number", range(10))
+        def test_clean(number):
+            pass
+        """
+    inner.write(HEAD + textwrap.dedent(clean) + textwrap.dedent(LEAKS[leak]))
+    inner.run("--memscope-fixtures")
+    judged = {name.partition("[")[0]: verdict for name, verdict in inner.verdicts.items()}
+    assert judged == {"test_clean": "clean", "test_it": "leaks"}

@@ -556,6 +556,90 @@ def test_what_fixtures_hold_does_not_count(inner: Inner) -> None:
     assert inner.verdicts == dict.fromkeys(names, "clean")
 
 
+WIDER = """
+class App:
+    def __init__(self):
+        self.cache = {}
+        self.seen = []
+
+@pytest.fixture(scope="session")
+def app():
+    return App()
+
+@pytest.fixture(scope="module")
+def items():
+    yield []
+
+class TestIt:
+    @pytest.fixture(scope="class")
+    def store(self):
+        return {"all": []}
+
+    def test_of_class(self, store):
+        store["all"].extend(Session() for _ in range(20))
+
+def test_object(app):
+    app.cache[len(app.cache)] = [Session() for _ in range(20)]
+
+def test_list(items):
+    items.extend(Session() for _ in range(20))
+
+ONE = Session()
+
+def test_what_was_there(app):
+    app.seen.append(ONE)
+
+def test_uses_it(app, items):
+    assert app.cache is not None
+"""
+
+
+@pytest.mark.parametrize("ways", ["all are judged", "they ask"])
+def test_what_fixtures_of_wider_scope_keep(inner: Inner, ways: str) -> None:
+    source = code(WIDER)
+    if ways == "they ask":
+        source = source.replace("import pytest", "import pytest\npytestmark = MARK", 1)
+        source = source.replace("MARK", "pytest.mark.memscope_leaks", 1)
+    inner.write(source)
+    judged = ["--memscope"] if ways == "all are judged" else []
+
+    def held(name: str) -> dict[str, list[str]]:
+        return {test: [leak["holder"] for leak in one[name]] for test, one in inner.tests.items()}
+
+    expected = {
+        "TestIt::test_of_class": ["fixture store (class) -> ['all']"],
+        "test_object": ["fixture app (session) -> .cache"],
+        "test_list": ["fixture items (module)"],
+        # What allocates nothing is not noticed where nobody asks.
+        "test_what_was_there": [] if judged else ["fixture app (session) -> .seen"],
+        "test_uses_it": [],
+    }
+    result = inner.run(*judged)
+    assert result.ret == 0
+    assert set(inner.verdicts.values()) == {"clean"}
+    assert held("in_fixtures") == expected
+    result.stdout.fnmatch_lines(
+        [
+            "Kept by fixtures, which do not count (--memscope-fixtures):",
+            "    test_inner.py::TestIt::test_of_class",
+            "        100 Session, +* KiB, allocated at *, held by fixture store (class) *",
+        ]
+    )
+    result = inner.run(*judged, "--memscope-fixtures")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert held("leaks") == expected
+    assert not any(held("in_fixtures").values())
+    assert "which do not count" not in result.stdout.str()
+    path = inner.tests["test_object"]["leaks"][0]["path"]
+    assert path["text"].startswith("fixture app (session) -> .cache -> [")
+    assert path["steps"][0]["type_name"] == "test_inner.App"
+    # By a pattern they are silent.
+    inner.write("[pytest]\nmemscope_fixtures = true\nmemscope_ignore = fixture *\n", "pytest.ini")
+    assert inner.run(*judged).ret == 0
+    inner.write("[pytest]\nmemscope_ignore = fixture *\n", "pytest.ini")
+    assert "which do not count" not in inner.run(*judged).stdout.str()
+
+
 def test_output_of_repetitions_is_not_shown(inner: Inner) -> None:
     result = inner.judge(
         code(
