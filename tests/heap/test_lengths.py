@@ -255,12 +255,14 @@ def test_what_is_left_out(kind: str, lengths: Any) -> None:
         lengths.leave_out([old[0], new[0]])
         put(old[0], 900)
         put(new[0], 900)
+        gc.collect()  # or there is what put() used, in a free list
         assert rise(lengths) in (0, 1)
         assert not lengths.note()
         assert len(lengths) <= count
         put(old[0], 1500)
         put(new[0], 1500)
         put(old[1], 300)
+        gc.collect()
         assert rise(lengths) in (299, 300)
         while not lengths.note():
             pass
