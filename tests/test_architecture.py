@@ -92,7 +92,10 @@ ROWS = [
     {"cli/attach", "cli/diff", "cli/doctor", "cli/refs", "cli/report", "cli/types"},
     {"cli/__init__"},
     {"__main__"},
-    {"pytest_plugin/names", "pytest_plugin/outcome", "pytest_plugin/screening"},
+    {
+        *("pytest_plugin/containers", "pytest_plugin/names", "pytest_plugin/outcome"),
+        "pytest_plugin/screening",
+    },
     {
         *("pytest_plugin/repeats", "pytest_plugin/reports", "pytest_plugin/settings"),
         "pytest_plugin/trial",

@@ -589,6 +589,8 @@ COUNTING_CALLS: dict[str, Callable[[], object]] = {
         [noted() for _ in range(3)],
         _memscope.stop(),
     ),
+    "Lengths.leave_out": lambda: (_memscope.start(), noted().leave_out([[], {}]), _memscope.stop()),
+    "Lengths.leave_out of nonsense": lambda: raises(lambda: noted().leave_out(())),
     "Lengths.longest_rise": lambda: (_memscope.start(), noted().longest_rise(1), _memscope.stop()),
     "Lengths.longest_rise of nonsense": lambda: raises(lambda: noted().longest_rise("x")),
 }
