@@ -90,7 +90,7 @@ def test_no_more_with_each_test(inner: Inner, mode: str) -> None:
                 return {"a": [1]}
 
             @pytest.mark.parametrize("number", range(400))
-            def test_it(number, data, tmp_path):
+            def test_it(number, data):
                 assert data
             """
         )
