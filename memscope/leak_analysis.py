@@ -683,7 +683,7 @@ class Analysis:
                 holder_type=names.type_name(node),
                 evidence=verdict.evidence,
             )
-            leaks.append(Found(leak, node, tuple(holders), self._is_own(leak)))
+            leaks.append(Found(leak, node, tuple(way[0]), self._is_own(leak)))
         return leaks
 
     def _is_telling(self, row: tuple[int, int, int, int], entries: int) -> bool:

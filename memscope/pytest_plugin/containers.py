@@ -19,9 +19,10 @@ __all__ = ["Containers", "held_by"]
 
 
 class Containers:
-    """Those of the program, and their lengths at one moment."""
+    """Those of the program that runs these tests, and their lengths at one moment."""
 
-    def __init__(self) -> None:
+    def __init__(self, tests: Iterable[pytest.Item] = ()) -> None:
+        self._tests = tests
         self._lengths = _memscope.Lengths()
         # No more, for others than tests that ask nobody fetches them.
         self._owners: deque[pytest.Item | pytest.TestReport] = deque(maxlen=32)
@@ -30,11 +31,11 @@ class Containers:
         """What it has when lengths are noted next is not the program's."""
         self._owners.append(owner)
 
-    def note(self, tests: Iterable[pytest.Item]) -> None:
+    def note(self) -> None:
         """Note the lengths.  Cost: as Lengths.note, and the first time a look at each test."""
         owners: Iterable[object] = self._owners
         if self._lengths.note():
-            owners = [*tests, *_memscope.gc_objects([pytest.TestReport])]
+            owners = [*self._tests, *_memscope.gc_objects([pytest.TestReport])]
         self._lengths.leave_out(held_by(owners))
         self._owners.clear()
 

@@ -103,6 +103,7 @@ class Judge:
     # -- the life of a run
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.containers = Containers(session.items)
         for item in session.items:
             try:
                 self.settings.wish(item)
@@ -335,9 +336,7 @@ class Judge:
     def _try(
         self, test: Test, unseen: Unseen, sweeper: screening.Sweeper
     ) -> tuple[Trial, tuple[int, ...]]:
-        trial = Trial(
-            test.wish.rounds, self.scale, sweeper, self.containers, test.item.session.items
-        )
+        trial = Trial(test.wish.rounds, self.scale, sweeper, self.containers)
         for number in range(test.wish.rounds + 1):
             if number:
                 test.repeats.run_unseen(unseen)

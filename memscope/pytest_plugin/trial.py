@@ -40,10 +40,6 @@ from memscope import _memscope
 from memscope.pytest_plugin import screening
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    import pytest
-
     from memscope.pytest_plugin.containers import Containers
 
 __all__ = ["Trial"]
@@ -67,7 +63,6 @@ class Trial:
         scale: screening.Scale,
         sweeper: screening.Sweeper,
         containers: Containers,
-        tests: Iterable[pytest.Item],
     ) -> None:
         self._scale = scale
         self._containers = containers
@@ -86,7 +81,7 @@ class Trial:
         self._bytes = array("Q", [0] * (rounds + 1))
         self._epochs = array("Q", [0] * (rounds + 1))
         # What is in the free lists now, and not noted, is freed before the first round.
-        containers.note(tests)
+        containers.note()
         scale.zero()
 
     def note(self, over: int) -> None:

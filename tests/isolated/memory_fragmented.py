@@ -21,7 +21,9 @@ for tracing in (False, True):
     change = newer.diff(older)
     assert found is not None and found.kind == "fragmentation", (found, change)
     assert change.arenas_free is not None and change.arenas_free > 60 * MIB, change
-    assert newer.arenas_total == peak.arenas_total, "an arena with a block stays"
+    # All but the last one, which may have been too short of blocks for one that stays.
+    left = peak.arenas_total - newer.arenas_total
+    assert 0 <= left <= 2 * MIB, ("an arena with a block stays", left)
     # Asked without a baseline, the process says the same of itself.
     alone = explain(None, newer)
     assert alone is not None and alone.kind == "fragmentation", alone

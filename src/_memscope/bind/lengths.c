@@ -319,7 +319,7 @@ PyDoc_STRVAR(note_doc,
 "that are values of other dicts, or were made since the last note.  The interpreter's free lists\n"
 "should be empty: an object that comes from there later may not be known.\n"
 "\n"
-"True if all were found anew, those too that were left out; else False.\n"
+"True if all were found anew, those too that were left out; else False.  Begins a new epoch.\n"
 "\n"
 "Raises MemoryError, and then nothing is noted.  Cost: the first time, and when the tracer may\n"
 "have missed something, a pass over what the collector tracks, after which 16 bytes are kept\n"
@@ -330,11 +330,14 @@ static PyObject *
 note(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     Lengths *self = (Lengths *)object;
-    int has_to_find = tracer_check() < 0 ? -1 : keep_up(self);
-    if (has_to_find < 0 || (has_to_find > 0 && find_all(self) < 0)) {
+    if (tracer_check() < 0) {
         return PyErr_NoMemory();
     }
-    return PyBool_FromLong(has_to_find);
+    bool found_anew = keep_up(self) != 0;
+    if (found_anew && find_all(self) < 0) {
+        return PyErr_NoMemory();
+    }
+    return PyBool_FromLong(found_anew);
 }
 
 PyDoc_STRVAR(leave_out_doc,
