@@ -96,11 +96,8 @@ ROWS = [
         *("pytest_plugin/containers", "pytest_plugin/names", "pytest_plugin/outcome"),
         "pytest_plugin/screening",
     },
-    {
-        *("pytest_plugin/repeats", "pytest_plugin/reports", "pytest_plugin/settings"),
-        "pytest_plugin/trial",
-    },
-    {"pytest_plugin/known", "pytest_plugin/limits"},
+    {"pytest_plugin/repeats", "pytest_plugin/settings", "pytest_plugin/trial"},
+    {"pytest_plugin/known", "pytest_plugin/limits", "pytest_plugin/reports"},
     {"pytest_plugin/judge", "pytest_plugin/summary", "pytest_plugin/tracker"},
     {"pytest_plugin/__init__"},
     {

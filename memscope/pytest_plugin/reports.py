@@ -9,6 +9,7 @@ from zlib import crc32
 
 from memscope.leak_report import Site
 from memscope.leak_text import site_text, verdict_line
+from memscope.pytest_plugin.settings import is_of_fixture
 from memscope.report import size_text
 from memscope.sources import source_line
 from memscope.testing import failure_text
@@ -55,8 +56,9 @@ def failure(outcome: Outcome, name: str) -> tuple[str, str]:
         return _limit_text(outcome, name)
     leaks = outcome.told()
     # The first command fails, as the test does.
+    fixtures = " --memscope-fixtures" if any(map(is_of_fixture, leaks)) else ""
     command = (
-        f"pytest {shlex.quote(outcome.nodeid)} --memscope --memscope-save=leaks;"
+        f"pytest {shlex.quote(outcome.nodeid)} --memscope{fixtures} --memscope-save=leaks;"
         f" memscope report leaks/{file_name(outcome.nodeid)}"
     )
     message = f"leaks {verdict_line(leaks[0])}" if leaks else f"leaves {outcome.leftovers[0]}"

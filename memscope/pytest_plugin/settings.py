@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from memscope.leak_report import Leak, LeakReport
 
-__all__ = ["Settings", "Wish", "kept_by_fixtures"]
+__all__ = ["Settings", "Wish", "is_of_fixture", "kept_by_fixtures"]
 
 OF_FIXTURES = tuple(f"fixture * ({scope})*" for scope in ("class", "module", "package", "session"))
 """Patterns of holders: what fixtures have that are not torn down after each test."""
@@ -121,15 +121,16 @@ class Settings:
         return Allowance(ignore=self._ignored)
 
 
+def is_of_fixture(leak: Leak) -> bool:
+    """Whether a fixture of wider scope has it."""
+    return any(fnmatchcase(leak.holder, pattern) for pattern in OF_FIXTURES)
+
+
 def kept_by_fixtures(report: LeakReport, allowance: Allowance, runs: int) -> list[Leak]:
     """The leaks of *report*, whose rounds are so many *runs* each, that *allowance* lets pass only
     because fixtures have them."""
     ignore = tuple(pattern for pattern in allowance.ignore if pattern not in OF_FIXTURES)
-    return [
-        leak
-        for leak in replace(allowance, ignore=ignore).excess(report, runs)
-        if any(fnmatchcase(leak.holder, pattern) for pattern in OF_FIXTURES)
-    ]
+    return list(filter(is_of_fixture, replace(allowance, ignore=ignore).excess(report, runs)))
 
 
 def path_of(name: str | None) -> Path | None:

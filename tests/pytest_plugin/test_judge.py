@@ -630,6 +630,10 @@ def test_what_fixtures_of_wider_scope_keep(inner: Inner, ways: str) -> None:
     assert held("leaks") == expected
     assert not any(held("in_fixtures").values())
     assert "which do not count" not in result.stdout.str()
+    again = (
+        "pytest test_inner.py::test_object --memscope --memscope-fixtures --memscope-save=leaks; *"
+    )
+    result.stdout.fnmatch_lines([f"   dig further          {again}"])
     path = inner.tests["test_object"]["leaks"][0]["path"]
     assert path["text"].startswith("fixture app (session) -> .cache -> [")
     assert path["steps"][0]["type_name"] == "test_inner.App"
