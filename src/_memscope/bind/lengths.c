@@ -9,6 +9,7 @@
  *
  *     freed      Each container is watched (trace/traces.h), as code objects are.  An address
  *                is read only while its block is, so what is read is memory that is in use.
+ *                The tracer marks where a watched block ended: others need no look at their traces.
  *     new        Blocks of the epochs since, in which a container lies: where its class must
  *                stand is the address of a class of containers.  Those are known from the
  *                pass, and new ones found in the same way, by their metaclasses.
@@ -21,6 +22,8 @@
  * pass does not find those in free lists: they should be empty then.
  *
  * What is noted is data, so that it keeps nothing alive and is no growth itself. */
+#include <string.h>
+
 #include "base/mem.h"
 #include "bind/bind.h"
 #include "heap/lengths.h"
@@ -58,7 +61,7 @@ static void
 fetch_ahead(const Lengths *self, size_t i)
 {
     if (i + AHEAD < self->lengths.count) {
-        PREFETCH(self->lengths.items[i + AHEAD].object);
+        PREFETCH(self->lengths.items[i + AHEAD].counter);
     }
 }
 
@@ -81,8 +84,7 @@ watch_all(Lengths *self)
     struct traces *traces = &tracer.traces;
     for (size_t i = 0; i < self->lengths.count; i++) {
         const struct length *one = &self->lengths.items[i];
-        size_t size = one->before + (size_t)Py_TYPE(one->object)->tp_basicsize;
-        if (traces_watch(traces, length_block(one), size) < 0) {
+        if (traces_watch(traces, length_block(one), one->size) < 0) {
             return -1;
         }
     }
@@ -95,6 +97,7 @@ watch_all(Lengths *self)
         }
     }
     self->sight = ++traces->sight;
+    memset(traces->gone, 0, sizeof(traces->gone));
     /* Of older blocks some may have ended unseen: the trace of one says nothing. */
     self->since = traces_advance_epoch(traces);
     self->notes = 0;
@@ -118,7 +121,7 @@ find_all(Lengths *self)
     }
     for (size_t i = 0; i < self->lengths.count; i++) {
         struct length *one = &self->lengths.items[i];
-        one->entries = length_entries(one->object, one->kind);
+        one->entries = length_entries(*one->counter);
     }
     return 0;
 }
@@ -134,6 +137,16 @@ is_whole(const Lengths *self)
            && traces->now - self->since <= MOST_EPOCHS && self->notes < MOST_NOTES;
 }
 
+/* Held.  Whether the container lives, and is not left out.  Its trace is looked at only where
+ * there is a hint that it may not. */
+static inline bool
+is_there(const struct length *one)
+{
+    const struct traces *traces = &tracer.traces;
+    uintptr_t block = length_block(one);
+    return !traces->gone[traces_gone_at(block)] || traces_is_watched(traces, block);
+}
+
 /* Held.  Reads the lengths of the others. */
 static void
 drop_dead(Lengths *self)
@@ -142,10 +155,10 @@ drop_dead(Lengths *self)
     size_t kept = 0;
     for (size_t i = 0; i < self->lengths.count; i++) {
         fetch_ahead(self, i);
-        if (!traces_is_watched(&tracer.traces, length_block(&items[i]))) {
+        if (!is_there(&items[i])) {
             continue;
         }
-        uint32_t entries = length_entries(items[i].object, items[i].kind);
+        uint32_t entries = length_entries(*items[i].counter);
         /* Most are where they were and as they were, and need not be written. */
         if (kept != i) {
             items[kept] = items[i];
@@ -156,6 +169,7 @@ drop_dead(Lengths *self)
         kept++;
     }
     self->lengths.count = kept;
+    memset(tracer.traces.gone, 0, sizeof(tracer.traces.gone));
 }
 
 /* What an object may have before it in its block. */
@@ -207,7 +221,7 @@ add_container(Lengths *self, PyObject *object, struct length_class class, size_t
         return -1;
     }
     struct length *last = &self->lengths.items[self->lengths.count - 1];
-    last->entries = length_entries(object, class.kind);
+    last->entries = length_entries(*last->counter);
     return 0;
 }
 
@@ -243,12 +257,11 @@ add_blocks(Lengths *self)
     while (first > 0 && traces->epochs[first - 1] >= self->since) {
         first--;
     }
-    struct shadow_walk walk = {0};
+    struct shadow_walk walk = {.since = first};
     const struct shadow_page *page;
     int found = 0;
     while ((page = shadow_next(&traces->gil.shadow, &walk)) != NULL) {
-        size_t slots = page->newest < first ? 0 : shadow_slots(page);
-        for (size_t i = 0; i < slots; i++) {
+        for (size_t i = 0; i < shadow_slots(page); i++) {
             uint64_t word = page->slots[i];
             if (shadow_word_epoch(word) < first || shadow_word_traceback(word) == 0
                 || (word & SHADOW_WATCHED) || shadow_word_domain(word) != SNAPSHOT_OBJ
@@ -284,28 +297,34 @@ keep_up(Lengths *self)
     return result;
 }
 
+/* Held.  Whether it was allocated before that epoch, for all that is known: another may lie in
+ * its block now, which was in a free list meanwhile. */
+static bool
+is_older(const struct length *one, uint64_t before)
+{
+    const struct traces *traces = &tracer.traces;
+    uint64_t word = shadow_get(&traces->gil.shadow, length_block(one));
+    return shadow_word_traceback(word) == 0 || traces->epochs[shadow_word_epoch(word)] < before;
+}
+
 /* By how many entries that one grew that grew most; -1: it cannot be told. */
 static int64_t
 find_longest_rise(const Lengths *self, uint64_t before)
 {
     const struct traces *traces = &tracer.traces;
-    int64_t longest = -1;
+    Py_ssize_t longest = 0;
     int biased = tracer_lock();
     bool can_tell = tracer_is_on() && self->sight != 0 && self->sight == traces->sight;
     for (size_t i = 0; i < self->lengths.count && can_tell; i++) {
         const struct length *one = &self->lengths.items[i];
         fetch_ahead(self, i);
-        uint64_t word = shadow_get(&traces->gil.shadow, length_block(one));
-        bool is_traced = shadow_word_traceback(word) != 0;
-        if (!(word & SHADOW_WATCHED)
-            || (is_traced && traces->epochs[shadow_word_epoch(word)] >= before)) {
-            continue;
+        if (is_there(one) && *one->counter - (Py_ssize_t)one->entries > longest
+            && is_older(one, before)) {
+            longest = *one->counter - (Py_ssize_t)one->entries;
         }
-        int64_t rise = (int64_t)length_entries(one->object, one->kind) - one->entries;
-        longest = rise > longest ? rise : longest;
     }
     tracer_unlock(biased);
-    return can_tell && longest < 0 ? 0 : longest;
+    return can_tell ? longest : -1;
 }
 
 /* -- in Python ---------------------------------------------------------------------------- */

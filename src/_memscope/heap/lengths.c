@@ -15,13 +15,27 @@ lengths_reserve(struct lengths *self, size_t more)
                : mem_grow((void **)&self->items, &self->capacity, count, sizeof *self->items);
 }
 
+static size_t
+counter_of(unsigned kind)
+{
+    return kind == LENGTH_SET    ? offsetof(PySetObject, used)
+           : kind == LENGTH_DICT ? offsetof(PyDictObject, ma_used)
+                                 : offsetof(PyVarObject, ob_size);
+}
+
 int
 lengths_add(struct lengths *self, PyObject *object, unsigned kind, size_t before)
 {
     if (lengths_reserve(self, 1) < 0) {
         return -1;
     }
-    self->items[self->count++] = (struct length){object, 0, (uint8_t)kind, (uint8_t)before};
+    size_t in_object = counter_of(kind);
+    size_t size = before + (size_t)Py_TYPE(object)->tp_basicsize;
+    self->items[self->count++] = (struct length){
+        .counter = (const Py_ssize_t *)((const char *)object + in_object),
+        .place = (uint16_t)(before + in_object),
+        .size = (uint16_t)(size < UINT16_MAX ? size : UINT16_MAX),
+    };
     return 0;
 }
 
@@ -35,10 +49,7 @@ lengths_release(struct lengths *self)
 size_t
 length_least_size(unsigned kind)
 {
-    return sizeof(Py_ssize_t)
-           + (kind == LENGTH_SET    ? offsetof(PySetObject, used)
-              : kind == LENGTH_DICT ? offsetof(PyDictObject, ma_used)
-                                    : offsetof(PyVarObject, ob_size));
+    return counter_of(kind) + sizeof(Py_ssize_t);
 }
 
 /* -- classes ----------------------------------------------------------------------------- */
@@ -235,12 +246,12 @@ sort_each_once(struct lengths *self)
     int failed = order == NULL || keys == NULL || sorted.items == NULL || self->count > UINT32_MAX;
     for (size_t i = 0; i < self->count && !failed; i++) {
         order[i] = (uint32_t)i;
-        keys[i] = (uintptr_t)self->items[i].object;
+        keys[i] = length_block(&self->items[i]);
     }
     failed = failed || sort_by_key(order, self->count, keys) < 0;
     for (size_t i = 0; i < self->count && !failed; i++) {
         struct length next = self->items[order[i]];
-        if (i == 0 || sorted.items[sorted.count - 1].object != next.object) {
+        if (i == 0 || sorted.items[sorted.count - 1].counter != next.counter) {
             sorted.items[sorted.count++] = next;
         }
     }

@@ -24,10 +24,10 @@ enum length_kind {
 };
 
 struct length {
-    PyObject *object;           /* borrowed */
+    const Py_ssize_t *counter;  /* borrowed: where the object counts its entries */
     uint32_t entries;           /* UINT32_MAX: as many or more */
-    uint8_t kind;
-    uint8_t before;             /* bytes from the start of the block to the object */
+    uint16_t place;             /* bytes from the start of the object's block to the counter */
+    uint16_t size;              /* of the block, or less */
 };
 
 struct lengths {
@@ -41,19 +41,17 @@ void lengths_release(struct lengths *self);
 static inline uintptr_t
 length_block(const struct length *self)
 {
-    return (uintptr_t)self->object - self->before;
+    return (uintptr_t)self->counter - self->place;
 }
 
-/* Bytes of an object up to the end of what length_entries reads. */
+/* Bytes of such an object up to the end of its counter. */
 size_t length_least_size(unsigned kind);
 
+/* What a counter says. */
 static inline uint32_t
-length_entries(PyObject *object, unsigned kind)
+length_entries(Py_ssize_t counter)
 {
-    Py_ssize_t entries = kind == LENGTH_SET    ? ((PySetObject *)object)->used
-                         : kind == LENGTH_DICT ? ((PyDictObject *)object)->ma_used
-                                               : ((PyVarObject *)object)->ob_size;
-    return entries < 0 ? 0 : entries > UINT32_MAX ? UINT32_MAX : (uint32_t)entries;
+    return counter < 0 ? 0 : counter > UINT32_MAX ? UINT32_MAX : (uint32_t)counter;
 }
 
 /* What is known of a class by its address, without a look at it: it may be gone. */

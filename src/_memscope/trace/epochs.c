@@ -54,11 +54,10 @@ struct tally {
 static void
 tally_realm(struct tally *tally, const struct realm *realm)
 {
-    struct shadow_walk walk = {0};
+    struct shadow_walk walk = {.since = tally->oldest};
     const struct shadow_page *page;
     while ((page = shadow_next(&realm->shadow, &walk)) != NULL) {
-        size_t slots = page->newest < tally->oldest ? 0 : shadow_slots(page);
-        for (size_t i = 0; i < slots; i++) {
+        for (size_t i = 0; i < shadow_slots(page); i++) {
             uint64_t word = page->slots[i];
             if (!tally->chosen[shadow_word_epoch(word)] || shadow_word_traceback(word) == 0) {
                 continue;

@@ -27,12 +27,26 @@
  * reach of the shadow's table. */
 #define ODD_ADDRESS (~(((uint64_t)1 << 48) - 1) | 8)
 
+FAST struct shadow_leaf *
+fast_leaf(const struct shadow *shadow, uintptr_t address)
+{
+    return shadow->top[address >> (SHADOW_PAGE_BITS + SHADOW_LEAF_BITS)];
+}
+
 FAST struct shadow_page *
 fast_page(const struct shadow *shadow, uintptr_t address)
 {
-    struct shadow_leaf *leaf = shadow->top[address >> (SHADOW_PAGE_BITS + SHADOW_LEAF_BITS)];
-    size_t at = (address >> SHADOW_PAGE_BITS) & ((1u << SHADOW_LEAF_BITS) - 1);
-    return LIKELY(leaf != NULL) ? &leaf->pages[at] : NULL;
+    struct shadow_leaf *leaf = fast_leaf(shadow, address);
+    return LIKELY(leaf != NULL) ? &leaf->pages[shadow_in_leaf(address)] : NULL;
+}
+
+/* As shadow_note_epoch, of the current epoch. */
+FAST void
+fast_note_epoch(struct shadow_leaf *leaf, uintptr_t address, unsigned epoch)
+{
+    size_t at = shadow_in_leaf(address);
+    leaf->pages[at].newest = (uint8_t)epoch;
+    leaf->newest[at >> SHADOW_REGION_BITS] = (uint8_t)epoch;
 }
 
 /* What the cache knows of the newest frame, or CALLSITE_SKIP. */
@@ -63,8 +77,12 @@ fast_put(struct traces *traces, PyThreadState *thread, unsigned domain, uintptr_
 {
     struct realm *realm = &traces->gil;
     uint32_t traceback = fast_capture(traces, thread);
-    struct shadow_page *page = fast_page(&realm->shadow, address);
-    if (!LIKELY(traceback != CALLSITE_SKIP && page != NULL && fast_fits(page, size))) {
+    struct shadow_leaf *leaf = fast_leaf(&realm->shadow, address);
+    if (!LIKELY(traceback != CALLSITE_SKIP && leaf != NULL)) {
+        return 0;
+    }
+    struct shadow_page *page = &leaf->pages[shadow_in_leaf(address)];
+    if (!LIKELY(fast_fits(page, size))) {
         return 0;
     }
     uint64_t place = address & (SHADOW_PAGE - 1);
@@ -74,7 +92,7 @@ fast_put(struct traces *traces, PyThreadState *thread, unsigned domain, uintptr_
     }
     uint64_t epoch = atomic_load_explicit(&traces->epoch_bits, memory_order_relaxed);
     *slot = shadow_word_packed(traceback, domain, epoch, place, size);
-    page->newest = (uint8_t)shadow_word_epoch(epoch);
+    fast_note_epoch(leaf, address, shadow_word_epoch(epoch));
     page->live++;
     realm_add_bytes(traces, realm, address, size);
     return 1;
@@ -172,7 +190,8 @@ tracer_reuse_fast(uintptr_t address)
             if (known && done) {
                 uint64_t epoch = atomic_load_explicit(&traces->epoch_bits, memory_order_relaxed);
                 *slot = shadow_word_rebirth(*slot, traceback, epoch);
-                page->newest = (uint8_t)shadow_word_epoch(epoch);
+                struct shadow_leaf *leaf = fast_leaf(&traces->gil.shadow, address);
+                fast_note_epoch(leaf, address, shadow_word_epoch(epoch));
             }
         }
     }

@@ -138,7 +138,7 @@ shadow_prepare(struct shadow *self, uintptr_t address, size_t size)
             return NULL;
         }
     }
-    size_t at = (address >> SHADOW_PAGE_BITS) & ((1u << SHADOW_LEAF_BITS) - 1);
+    size_t at = shadow_in_leaf(address);
     struct shadow_page *page = &leaf->pages[at];
     if (page->slots != NULL && (page->shift == shift || (page->live != 0 && page->shift < shift))) {
         return page;
@@ -168,18 +168,41 @@ shadow_prepare(struct shadow *self, uintptr_t address, size_t size)
     return page;
 }
 
-/* The next page of a leaf, from walk->page on, that has live slots. */
+void
+shadow_note_epoch(struct shadow *self, uintptr_t address, unsigned epoch)
+{
+    struct shadow_leaf *leaf = shadow_leaf(self, address);
+    size_t at = shadow_in_leaf(address);
+    struct shadow_page *page = &leaf->pages[at];
+    uint8_t *of_region = &leaf->newest[at >> SHADOW_REGION_BITS];
+    if (page->live == 0 || page->newest < epoch) {
+        page->newest = (uint8_t)epoch;
+    }
+    *of_region = *of_region < epoch ? (uint8_t)epoch : *of_region;
+}
+
+static int
+is_touched(const struct shadow_leaf *leaf, size_t page)
+{
+    size_t group = page >> SHADOW_GROUP_BITS;
+    return (int)(leaf->touched[group / 64] >> (group % 64) & 1);
+}
+
+/* The next page of a leaf, from walk->page on, that the walk wants. */
 static const struct shadow_page *
 next_in_leaf(const struct shadow_leaf *leaf, struct shadow_walk *walk)
 {
     while (walk->page < (size_t)1 << SHADOW_LEAF_BITS) {
-        size_t group = walk->page >> SHADOW_GROUP_BITS;
-        if (!(leaf->touched[group / 64] >> (group % 64) & 1)) {
-            walk->page = (group + 1) << SHADOW_GROUP_BITS;
+        if (!is_touched(leaf, walk->page)) {
+            walk->page = ((walk->page >> SHADOW_GROUP_BITS) + 1) << SHADOW_GROUP_BITS;
+            continue;
+        }
+        if (leaf->newest[walk->page >> SHADOW_REGION_BITS] < walk->since) {
+            walk->page = ((walk->page >> SHADOW_REGION_BITS) + 1) << SHADOW_REGION_BITS;
             continue;
         }
         const struct shadow_page *page = &leaf->pages[walk->page++];
-        if (page->live != 0) {
+        if (page->live != 0 && page->newest >= walk->since) {
             return page;
         }
     }
@@ -231,7 +254,7 @@ shadow_each(const struct shadow *self, shadow_visit visit, void *context)
 void
 shadow_renumber(struct shadow *self, unsigned (*renumbered)(unsigned epoch))
 {
-    struct shadow_walk walk = {0};
+    struct shadow_walk walk = {.since = 1};
     while (shadow_next(self, &walk) != NULL) {
         struct shadow_page *page = shadow_page(self, walk.base);
         page->newest = (uint8_t)renumbered(page->newest);
@@ -240,6 +263,15 @@ shadow_renumber(struct shadow *self, unsigned (*renumbered)(unsigned epoch))
             if (word != 0) {
                 uint64_t epoch = shadow_epoch_bits(renumbered(shadow_word_epoch(word)));
                 page->slots[i] = (word & ~shadow_epoch_bits(255)) | epoch;
+            }
+        }
+    }
+    /* Not before: the walk goes by them. */
+    for (size_t i = 0; i < self->used_count; i++) {
+        struct shadow_leaf *leaf = self->top[self->used[i]];
+        for (size_t region = 0; region < SHADOW_REGIONS; region++) {
+            if (is_touched(leaf, region << SHADOW_REGION_BITS)) {
+                leaf->newest[region] = (uint8_t)renumbered(leaf->newest[region]);
             }
         }
     }

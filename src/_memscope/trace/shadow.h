@@ -61,10 +61,13 @@ struct shadow_page {
 
 #define SHADOW_GROUP_BITS 8     /* pages of one bit in `touched` */
 #define SHADOW_GROUPS (1u << (SHADOW_LEAF_BITS - SHADOW_GROUP_BITS))
+#define SHADOW_REGION_BITS 4    /* pages of one entry in `newest` */
+#define SHADOW_REGIONS (1u << (SHADOW_LEAF_BITS - SHADOW_REGION_BITS))
 
 struct shadow_leaf {
     struct shadow_page pages[1 << SHADOW_LEAF_BITS];
     uint64_t touched[SHADOW_GROUPS / 64];   /* which groups of pages were ever used */
+    uint8_t newest[SHADOW_REGIONS];         /* no word of these pages has a later epoch */
 };
 
 #define SHADOW_CLASSES (SHADOW_PAGE_BITS - SHADOW_MIN_SHIFT + 1)
@@ -149,19 +152,29 @@ shadow_word_is_at(uint64_t word, uintptr_t address)
     return (((word >> 39) ^ (address >> 3)) & 511) == 0;
 }
 
+/* Where in its leaf the page of `address` is. */
+static inline size_t
+shadow_in_leaf(uintptr_t address)
+{
+    return (address >> SHADOW_PAGE_BITS) & ((1u << SHADOW_LEAF_BITS) - 1);
+}
+
+static inline struct shadow_leaf *
+shadow_leaf(const struct shadow *self, uintptr_t address)
+{
+    uint64_t number = (uint64_t)address >> (SHADOW_PAGE_BITS + SHADOW_LEAF_BITS);
+    return number >> SHADOW_TOP_BITS ? NULL : self->top[number];
+}
+
 static inline struct shadow_page *
 shadow_page(const struct shadow *self, uintptr_t address)
 {
-    uint64_t number = (uint64_t)address >> (SHADOW_PAGE_BITS + SHADOW_LEAF_BITS);
-    if (number >> SHADOW_TOP_BITS) {
-        return NULL;
-    }
-    struct shadow_leaf *leaf = self->top[number];
-    if (leaf == NULL) {
-        return NULL;
-    }
-    return &leaf->pages[(address >> SHADOW_PAGE_BITS) & ((1u << SHADOW_LEAF_BITS) - 1)];
+    struct shadow_leaf *leaf = shadow_leaf(self, address);
+    return leaf == NULL ? NULL : &leaf->pages[shadow_in_leaf(address)];
 }
+
+/* Of the page at `address`, which has a word of this epoch now, or will. */
+void shadow_note_epoch(struct shadow *self, uintptr_t address, unsigned epoch);
 
 /* The slot of `address`, or NULL if its page was never used. */
 static inline uint64_t *
@@ -233,9 +246,7 @@ shadow_put(struct shadow *self, uintptr_t address, size_t size, uint64_t word, u
     }
     uint64_t *slot = &page->slots[(address & (SHADOW_PAGE - 1)) >> page->shift];
     *old = *slot;
-    if (page->live == 0 || page->newest < shadow_word_epoch(word)) {
-        page->newest = (uint8_t)shadow_word_epoch(word);
-    }
+    shadow_note_epoch(self, address, shadow_word_epoch(word));
     if (*old == 0) {
         page->live++;
     }
@@ -249,15 +260,16 @@ shadow_put(struct shadow *self, uintptr_t address, size_t size, uint64_t word, u
 /* Words in the shadow.  A pass over the pages in use. */
 uint64_t shadow_count(const struct shadow *self);
 
-/* A walk over the pages that have live slots:
+/* A walk over the pages that have live slots, or words of one epoch and later ones:
  *
- *     struct shadow_walk walk = {0};
+ *     struct shadow_walk walk = {.since = 0};
  *     const struct shadow_page *page;
  *     while ((page = shadow_next(shadow, &walk)) != NULL) {
  *         for (size_t i = 0; i < shadow_slots(page); i++) {
  *             if (page->slots[i] != 0) ... shadow_address(&walk, page->slots[i])
  */
 struct shadow_walk {
+    unsigned since; /* pages with no word of this epoch or a later one are left out */
     size_t leaf; /* where to look next: position in `used` */
     size_t page; /* and page of that leaf */
     uintptr_t base; /* address of the page just returned */
@@ -282,7 +294,7 @@ typedef void (*shadow_visit)(void *context, uint64_t *word);
 void shadow_each(const struct shadow *self, shadow_visit visit, void *context);
 
 /* Gives each word the epoch that `renumbered` has for its own.  Later ones stay later, or
- * become the same. */
+ * become the same, and 0 stays. */
 void shadow_renumber(struct shadow *self, unsigned (*renumbered)(unsigned epoch));
 
 #endif

@@ -178,11 +178,11 @@ tracer_reuse(uintptr_t address)
     }
     else if (tracer_is_on() && shadow_word_traceback(shadow_get(&traces->gil.shadow, address))) {
         uint32_t traceback = frames_capture_gil(traces, &tracer.capture, thread);
-        struct shadow_page *page = shadow_page(&traces->gil.shadow, address);
-        uint64_t *slot = shadow_slot(page, address);
+        struct shadow *shadow = &traces->gil.shadow;
+        uint64_t *slot = shadow_slot(shadow_page(shadow, address), address);
         if (traceback != CALLSITE_NONE) {
             *slot = shadow_word_rebirth(*slot, traceback, atomic_load(&traces->epoch_bits));
-            page->newest = (uint8_t)shadow_word_epoch(*slot);
+            shadow_note_epoch(shadow, address, shadow_word_epoch(*slot));
         }
     }
     tracer_leave(biased);

@@ -147,8 +147,9 @@ forget_callsites(struct traces *self)
 
 /* Under the gate and the lock. */
 static void
-forget_code(struct traces *self, uintptr_t address)
+forget_watched(struct traces *self, uintptr_t address)
 {
+    self->gone[traces_gone_at(address)] = 1;
     int wrapped;
     uint64_t bytes = codes_forget(&self->codes, address, &wrapped);
     newest_forget(&self->newest, address, bytes);
@@ -170,7 +171,7 @@ void
 realm_watched_died(struct traces *self, uintptr_t address)
 {
     lock_acquire(&self->lock);
-    forget_code(self, address);
+    forget_watched(self, address);
     lock_release(&self->lock);
 }
 
@@ -193,7 +194,7 @@ traces_watch(struct traces *self, uintptr_t address, size_t size)
         /* A block that ended unseen where this one now lies; its own code
          * object, if it was one, is forgotten without the lock we hold. */
         if (old & SHADOW_WATCHED) {
-            forget_code(self, old_address);
+            forget_watched(self, old_address);
         }
         realm_replaced(self, &self->gil, old_address, old & ~SHADOW_WATCHED);
     }
@@ -206,6 +207,7 @@ traces_unwatch(struct traces *self, uintptr_t address)
     struct shadow *shadow = &self->gil.shadow;
     uint64_t word = shadow_get(shadow, address);
     if (word & SHADOW_WATCHED) {
+        self->gone[traces_gone_at(address)] = 1;
         if (shadow_word_traceback(word) == 0) {
             shadow_take(shadow, address);
             self->gil.markers--;

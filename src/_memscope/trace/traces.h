@@ -83,6 +83,9 @@ struct tracked {
     uint64_t count;
 };
 
+/* Bytes in `gone`.  One for each 16 bytes of memory, as far as they reach. */
+#define TRACES_GONE ((size_t)16 << 10)
+
 struct traces {
     struct gate gate;
     struct lock lock;
@@ -97,6 +100,8 @@ struct traces {
     struct codes codes;             /* changed under `lock` */
     uint64_t sight;                 /* advances whenever a watched block may have died unseen,
                                        and with each list of them that is begun */
+    uint8_t gone[TRACES_GONE];      /* by address: not 0 where a block that was watched may be so
+                                       no longer; under the gate */
     atomic_uint_fast64_t lost;
     atomic_uint_fast64_t epoch_bits;    /* of the current epoch, as a word has them */
     unsigned epoch;                 /* index of the current one in `epochs` */
@@ -220,6 +225,13 @@ int traces_watch(struct traces *self, uintptr_t address, size_t size);
 
 /* The end of that, of a block that holds no code. */
 void traces_unwatch(struct traces *self, uintptr_t address);
+
+/* What `gone` has of the block at `address`. */
+static inline size_t
+traces_gone_at(uintptr_t address)
+{
+    return (address >> 4) % TRACES_GONE;
+}
 
 /* Whether the block at `address` is one that was watched and is not freed. */
 static inline bool
