@@ -111,6 +111,7 @@ CALLS: dict[str, Callable[[], object]] = {
     ),
     "get_object_traceback when off": lambda: _memscope.get_object_traceback([]),
     "get_epoch": _memscope.get_epoch,
+    "pause": lambda: (_memscope.pause(True), _memscope.pause(False)),
     "advance_epoch": lambda: (_memscope.start(), _memscope.advance_epoch(), _memscope.stop()),
     "status": lambda: (_memscope.status(), _memscope.start(), _memscope.status(), _memscope.stop()),
     "take_snapshot": lambda: (_memscope.start(9), _memscope.take_snapshot(), _memscope.stop()),

@@ -9,6 +9,7 @@ import gc
 import random
 import subprocess
 import sys
+import threading
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -92,6 +93,53 @@ def test_realloc_is_a_new_block(tracer: ModuleType, ext: ModuleType, domain: int
         assert not rows(MARK)
     ext.free(domain, block)
     assert not rows(299).keys() & {block}
+
+
+@pytest.mark.parametrize("domain", range(3))
+def test_a_pause(tracer: ModuleType, ext: ModuleType, domain: int) -> None:
+    """What a thread allocates meanwhile is left out; what was there is followed."""
+    tracer.start(1)
+    before, moved, known = (ext.malloc(domain, MARK + number) for number in range(3))
+    assert tracer.pause(True) is False
+    assert tracer.pause(True) is True
+    try:
+        block, zeroed = ext.malloc(domain, MARK + 3), ext.calloc(domain, 1, MARK + 4)
+        grown = ext.realloc(domain, ext.malloc(domain, 100), MARK + 5)
+        ext.free(domain, before)
+        moved = ext.realloc(domain, moved, 100_000)
+        thread = threading.Thread(target=lambda: others.append(ext.malloc(domain, MARK + 6)))
+        others: list[int] = []
+        thread.start()
+        thread.join()
+    finally:
+        assert tracer.pause(False) is True
+    table = rows()
+    assert {moved, known, *others} <= table.keys()
+    assert table[moved][1] == 100_000
+    sizes = {trace[1] for trace in table.values()}
+    assert sizes & {MARK + number for number in range(7)} == {MARK + 2, MARK + 6}
+    # An unknown block is freed and moved as if it were from before the start.
+    live = tracer.get_traced_memory()[0]
+    ext.free(domain, block)
+    ext.free(domain, zeroed)
+    assert abs(tracer.get_traced_memory()[0] - live) < 1000
+    grown = ext.realloc(domain, grown, MARK + 7)
+    assert rows(MARK + 7).keys() == {grown}
+    for last in (grown, moved, known, *others):
+        ext.free(domain, last)
+
+
+def test_a_pause_outlives_the_tracing(tracer: ModuleType, ext: ModuleType) -> None:
+    tracer.pause(True)
+    try:
+        tracer.start(1)
+        block = ext.malloc(2, MARK)
+        assert not rows(MARK)
+        tracer.stop()
+        assert tracer.pause(True) is True
+    finally:
+        tracer.pause(False)
+    ext.free(2, block)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -32,6 +32,11 @@ static struct {
     int prepared;                       /* fork handlers registered; with the GIL */
 } hooks;
 
+enum {
+    IN_HOOK = 1,    /* the allocator below is running */
+    PAUSED = 2,     /* hooks_pause */
+};
+
 #if defined(_MSC_VER)
 static __declspec(thread) char inside;
 #elif defined(__ELF__)
@@ -113,7 +118,7 @@ hook_malloc(unsigned domain, size_t size)
     if (!tracer_is_on() || inside) {
         return base->malloc(base->ctx, size);
     }
-    inside = 1;
+    inside = IN_HOOK;
     void *block = base->malloc(base->ctx, size);
     inside = 0;
     if (block != NULL) {
@@ -129,7 +134,7 @@ hook_calloc(unsigned domain, size_t count, size_t size)
     if (!tracer_is_on() || inside) {
         return base->calloc(base->ctx, count, size);
     }
-    inside = 1;
+    inside = IN_HOOK;
     void *block = base->calloc(base->ctx, count, size);
     inside = 0;
     if (block != NULL) {
@@ -145,15 +150,18 @@ hook_realloc(unsigned domain, void *block, size_t size)
         return hook_malloc(domain, size);
     }
     const PyMemAllocatorEx *base = below(domain);
-    if (!tracer_is_on() || inside) {
+    char before = inside;
+    if (!tracer_is_on() || (before & IN_HOOK)) {
         return base->realloc(base->ctx, block, size);
     }
     struct taken taken = take(domain, block);
-    inside = 1;
+    inside = IN_HOOK;
     void *moved = base->realloc(base->ctx, block, size);
-    inside = 0;
+    inside = before;
     if (moved != NULL) {
-        add(domain, moved, size);
+        if (before == 0 || taken.word != 0) {
+            add(domain, moved, size);
+        }
     }
     else if (taken.word != 0) {
         restore(domain, block, taken);
@@ -167,15 +175,16 @@ free_slowly(unsigned domain, void *block)
 {
     take(domain, block);
     const PyMemAllocatorEx *base = below(domain);
-    inside = 1;
+    char before = inside;
+    inside = IN_HOOK;
     base->free(base->ctx, block);
-    inside = 0;
+    inside = before;
 }
 
 ALWAYS_INLINE void
 hook_free(unsigned domain, void *block)
 {
-    if (LIKELY(tracer_is_on() && !inside && block != NULL)
+    if (LIKELY(tracer_is_on() && !(inside & IN_HOOK) && block != NULL)
         && (domain == SNAPSHOT_RAW || !LIKELY(tracer_take_fast((uintptr_t)block)))) {
         free_slowly(domain, block);
         return;
@@ -220,6 +229,14 @@ static const PyMemAllocatorEx ours[DOMAINS] = {
     [SNAPSHOT_OBJ] = HOOKS(obj),
 };
 
+int
+hooks_pause(int paused)
+{
+    int before = (inside & PAUSED) != 0;
+    inside = (char)(paused ? inside | PAUSED : inside & ~PAUSED);
+    return before;
+}
+
 /* -- fork --------------------------------------------------------------------
  *
  * The child inherits the tables, and the locks as they were: nobody may hold
@@ -233,13 +250,13 @@ before_fork(void)
 {
     gate_lock(&tracer.traces.gate);
     lock_acquire(&tracer.traces.lock);
-    inside = 1;
+    inside |= IN_HOOK;
 }
 
 static void
 after_fork_in_parent(void)
 {
-    inside = 0;
+    inside &= ~IN_HOOK;
     lock_release(&tracer.traces.lock);
     gate_unlock(&tracer.traces.gate);
 }
@@ -247,7 +264,7 @@ after_fork_in_parent(void)
 static void
 after_fork_in_child(void)
 {
-    inside = 0;
+    inside &= ~IN_HOOK;
     lock_reset(&tracer.traces.lock);
     gate_reset(&tracer.traces.gate);
 }

@@ -38,6 +38,10 @@ int hooks_in_place(void);
 /* Takes the hooks off if they are on top everywhere. */
 void hooks_remove(void);
 
+/* Whether this thread's allocations pass unrecorded from now on.  What it frees, and moves, is
+ * recorded as ever.  Returns what it was before. */
+int hooks_pause(int paused);
+
 /* State of a domain: SNAPSHOT_RAW, _MEM or _OBJ. */
 enum hook_state hooks_state(unsigned domain);
 
