@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["all_frozen", "empty_caches", "empty_type_cache"]
+__all__ = ["all_frozen", "empty_caches", "empty_free_lists", "empty_type_cache", "has_frozen"]
 
 FROZEN_BY_CPYTHON = 1000 if sys.version_info[:2] == (3, 12) else 0
 """Objects at most that are frozen without the program's doing: 3.12 begins with some 400 of its
@@ -48,14 +48,13 @@ def all_frozen() -> Iterator[bool]:
         gc.unfreeze()
 
 
-def empty_caches() -> bool:
-    """Empty them without a look at any object; False if that cannot be had for the free lists,
-    because the program has frozen some.
+def empty_free_lists() -> bool:
+    """Empty them without a look at any object; False if that cannot be had, because the program has
+    frozen some.
 
     It is a full collection that empties the free lists, and it has nothing else to do if all is
     frozen.  Not with all_frozen(): what that is made of would be in the free lists again.
     """
-    empty_type_cache()
     if has_frozen():
         return False
     gc.freeze()
@@ -64,3 +63,9 @@ def empty_caches() -> bool:
     finally:
         gc.unfreeze()
     return True
+
+
+def empty_caches() -> bool:
+    """Empty both, as empty_free_lists() does."""
+    empty_type_cache()
+    return empty_free_lists()

@@ -31,8 +31,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from memscope import _memscope
-from memscope.heap_nodes import OWN_FOLDER, full_name, thread_names
-from memscope.process import resident_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,6 +113,11 @@ def left_since(epoch: int, *, title: str = "") -> LeakReport:
     the containers it is not known what they held, and so not whether a new entry came in
     the place of another.  Cost: three walks of the heap.
     """
+    paused = _memscope.pause(True)
+    try:
+        from memscope import leak_analysis  # noqa: F401 -- what it imports was left by nobody
+    finally:
+        _memscope.pause(paused)
     watched = Watch(title=title, nframe=0)
     watched.since(epoch)
     watched.checkpoint("now")
@@ -275,6 +278,9 @@ class Watch:
 
     def _moment(self, label: str) -> None:
         """Freeze the heap.  What is kept of it is in C, or bytes: nothing for the next to find."""
+        from memscope.heap_nodes import OWN_FOLDER, full_name, thread_names
+        from memscope.process import resident_bytes
+
         if self._collects:
             gc.collect()
         names = thread_names()

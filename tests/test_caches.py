@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from memscope import _memscope
-from memscope.caches import empty_caches
+from memscope.caches import empty_caches, empty_free_lists
 
 
 @pytest.fixture
@@ -39,11 +39,15 @@ class Things:
 
 @pytest.mark.usefixtures("traced")
 def test_names_that_were_looked_up_are_let_go() -> None:
-    name = "an attribute that is never there, of " + "many " * 20
     empty_caches()
     before = live_bytes()
-    for _ in range(100):
-        getattr(Things, "".join(name), None)
+    # All at once, or each would lie where one before it lay, and take its place in the cache too.
+    names = [f"an attribute that is never there, of {number}" for number in range(2000)]
+    for name in names:
+        getattr(Things, name, None)
+    del names, name
+    assert empty_free_lists()
+    assert live_bytes() - before > 10_000
     empty_caches()
     assert live_bytes() - before < 1000
 

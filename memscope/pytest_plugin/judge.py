@@ -27,11 +27,8 @@ from typing import TYPE_CHECKING
 import pytest
 from _pytest.outcomes import TEST_OUTCOME
 
-from memscope import (
-    _memscope,
-    leak_analysis,  # noqa: F401 -- before any test, or the first to be reported on leaves it
-)
-from memscope.caches import all_frozen
+from memscope import _memscope
+from memscope.caches import all_frozen, empty_free_lists, has_frozen
 from memscope.leaks import NFRAME, Watch, left_since
 from memscope.pytest_plugin import screening
 from memscope.pytest_plugin.containers import Containers
@@ -47,9 +44,8 @@ from memscope.pytest_plugin.repeats import (
     tear_down_function,
     why_not_repeated,
 )
-from memscope.pytest_plugin.reports import fail_report, failure, file_name
 from memscope.pytest_plugin.settings import kept_by_fixtures
-from memscope.pytest_plugin.trial import Trial
+from memscope.pytest_plugin.trial import Trial, enough_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -77,7 +73,8 @@ class Test:
         self.before = screening.leftovers()
         self.began = time.perf_counter()
         self.epoch = _memscope.advance_epoch()
-        self.full_collections = screening.full_collections()
+        self.full_collections = 0
+        """Made before it; counted if all tests are judged."""
         self.passed = self.failed = False
         self.report: pytest.TestReport | None = None
         """Of its body, once that has run."""
@@ -93,10 +90,12 @@ class Judge:
         self.known = Known.read(settings.known)
         self.scale = screening.Scale()
         self.floor = screening.Floor()
+        self.backoff = screening.Backoff()
         self.containers = Containers()
         self.test: Test | None = None
-        self._in_body = self._in_repeat = False
+        self._in_body = self._in_repeat = self._untraced = False
         self._leaking = 0
+        self._unseen: Unseen | None = None
         self._wish: tuple[pytest.Item, Wish] | None = None
         self._started = False
 
@@ -110,8 +109,14 @@ class Judge:
             except (TypeError, ValueError) as error:
                 raise pytest.UsageError(f"{item.nodeid}: {error}") from None
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        try:
+            return (yield)
+        finally:
+            self._stop()  # else what pytest does at its end would be traced
+
     def pytest_unconfigure(self) -> None:
-        self._stop()
         self.scale.close()
 
     def _start(self) -> None:
@@ -137,6 +142,17 @@ class Judge:
             return None
         if item.config.getoption("setuponly", False):
             return None
+        # Of a test that asks, pytest's part is not traced: its sweeps empty the free lists anyway.
+        self._untraced = wish.allowance is not None and not has_frozen()
+        before = _memscope.pause(self._untraced)
+        try:
+            self._run(item, nextitem)
+        finally:
+            _memscope.pause(before)
+        self.containers.leave_out(item)
+        return True
+
+    def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         for plugin in item.config.hook.pytest_runtest_protocol.get_hookimpls()[::-1]:
             # One that repeats tests in its own way logs them in its own way.
             own = plugin.plugin is self or plugin.plugin_name == "runner"
@@ -144,7 +160,7 @@ class Judge:
             if not idle and not plugin.hookwrapper and not plugin.wrapper:
                 given = {"item": item, "nextitem": nextitem}
                 if plugin.function(*(given[name] for name in plugin.argnames)) is not None:
-                    return True
+                    return
         from _pytest.runner import runtestprotocol
 
         hook = item.ihook
@@ -153,8 +169,6 @@ class Judge:
             self._warn(item, report)
             hook.pytest_runtest_logreport(report=report)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-        self.containers.leave_out(item)
-        return True
 
     def _warn(self, item: pytest.Item, report: pytest.TestReport) -> None:
         found = getattr(report, "memscope", None)
@@ -164,6 +178,8 @@ class Judge:
         try:
             item.warn(MemscopeWarning(f"{item.nodeid} leaks: {'; '.join(headlines)}"))
         except MemscopeWarning as error:  # warnings are errors in this run
+            from memscope.pytest_plugin.reports import fail_report
+
             fail_report(report, item, str(error), str(error))
 
     def _wish_of(self, item: pytest.Item) -> Wish:
@@ -177,20 +193,29 @@ class Judge:
         if self.settings.all or wish.allowance is not None or wish.limit is not None:
             self._start()
             self.test = Test(item, wish)
+            if self.settings.all:
+                self.test.full_collections = screening.full_collections()
         return (yield)
 
     @pytest.hookimpl(wrapper=True, trylast=True, specname="pytest_runtest_setup")
     def pytest_weigh_before(self, item: pytest.Item) -> Generator[None, object, object]:
         # As deep in pytest's stack as what weighs after: its frames are the same then.
-        if self.test is not None:
-            forget_strategies()
+        if self.test is None:
+            return (yield)
+        forget_strategies()
+        paused = _resume()
+        if self.settings.all:
             self.scale.zero()
-        return (yield)
+        try:
+            return (yield)
+        finally:
+            _memscope.pause(paused)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         if self.test is None:
             return (yield)
+        paused = _resume()
         peak = Peak()
         self._in_body = True
         try:
@@ -198,6 +223,7 @@ class Judge:
         finally:
             self._in_body = False
             self.test.outcome.peak = peak.bytes()
+            _memscope.pause(paused)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -228,7 +254,8 @@ class Judge:
     def pytest_runtest_logreport(
         self, report: pytest.TestReport
     ) -> Generator[None, object, object]:
-        self.containers.leave_out(report)
+        if not self._untraced:
+            self.containers.leave_out(report)
         if self.test is not None and report is self.test.report:
             self.test.logged = True
         self.scale.pause()
@@ -239,22 +266,15 @@ class Judge:
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
         test, errors = self.test, list[BaseException]()
-        if test is not None and test.item is item and test.passed:
-            test.repeats.remember()
-            try:
-                tear_down_function(item)
-            except TEST_OUTCOME as error:
-                errors.append(error)
-            else:
-                self._in_repeat = True
-                try:
-                    self._judge(test)
-                finally:
-                    self._in_repeat = False
+        paused = _resume()
         try:
+            if test is not None and test.item is item and test.passed:
+                self._end(test, errors)
             result = yield
         except TEST_OUTCOME as error:
             errors.append(error)
+        finally:
+            _memscope.pause(paused)
         if len(errors) > 1:
             raise BaseExceptionGroup("errors during test teardown", errors[::-1])
         if errors:
@@ -262,6 +282,20 @@ class Judge:
         return result
 
     # -- judging
+
+    def _end(self, test: Test, errors: list[BaseException]) -> None:
+        """Tear down what is the test's own, and judge it if that works."""
+        test.repeats.remember()
+        try:
+            tear_down_function(test.item)
+        except TEST_OUTCOME as error:
+            errors.append(error)
+            return
+        self._in_repeat = True
+        try:
+            self._judge(test)
+        finally:
+            self._in_repeat = False
 
     def _judge(self, test: Test) -> None:
         """Find out what *test* left behind.  Raises only what ends the run."""
@@ -293,7 +327,7 @@ class Judge:
             self._one_round(test, "it asks for one", allowance, True)
             return
         sweeper = screening.Sweeper()
-        with Unseen(test.item.config) as unseen:
+        with self._unseen_of(test.item.config) as unseen:
             test.repeats.forget_last_run()
             try:
                 self._look_closer(test, unseen, sweeper, allowance)
@@ -323,15 +357,39 @@ class Judge:
         if not screening.collects():
             test.repeats.run_unseen(unseen)
             return (1, 2)
-        trial, tries = self._try(test, unseen, sweeper)
-        if not tries or trial.left_other_things():
-            return tries
+        fixtures = tuple(getattr(test.item, "fixturenames", ()))
+        if enough_of(test.wish.rounds) < test.wish.rounds and self.backoff.is_due(fixtures):
+            silent = self._is_silent(test, unseen, sweeper)
+            self.backoff.note(fixtures, worked=silent)
+            if silent:
+                return ()
+        else:
+            trial, tries = self._try(test, unseen, sweeper)
+            if not tries or trial.left_other_things():
+                return tries
         try:
             with sweeper.exactly():
                 test.repeats.run_unseen(unseen)
                 return self._try(test, unseen, sweeper)[1]
         except CannotRepeatError:  # perhaps it missed what is frozen
             return (1, 2)
+
+    def _is_silent(self, test: Test, unseen: Unseen, sweeper: screening.Sweeper) -> bool:
+        """Whether the first rounds leave nothing at all, as those of most tests, and are enough to
+        say so.  What lives is read after every other one, and caches are left alone."""
+        enough = enough_of(test.wish.rounds)
+        trial = Trial(test.wish.rounds, self.scale, sweeper, self.containers, lightly=True)
+        trial.note(0)
+        over = 0
+        while trial.is_silent():
+            test.repeats.run_unseen(unseen)
+            over += 1
+            if over % 2 or over >= enough:
+                trial.note(over)
+                test.outcome.rounds = over
+            if trial.over >= enough and trial.is_clean():
+                return True
+        return False
 
     def _try(
         self, test: Test, unseen: Unseen, sweeper: screening.Sweeper
@@ -376,7 +434,7 @@ class Judge:
             self._one_round(test, why_not, self.settings.default, False)
             return
         sweeper = screening.Sweeper()
-        with Unseen(test.item.config) as unseen:
+        with self._unseen_of(test.item.config) as unseen:
             try:
                 if self._comes_again(test, unseen, sweeper):
                     self._look_closer(test, unseen, sweeper, self.settings.default)
@@ -490,13 +548,18 @@ class Judge:
         if outcome.verdict == "leaks" and not fails:
             outcome.verdict = "not judged"
 
+    def _unseen_of(self, config: pytest.Config) -> Unseen:
+        if self._unseen is None:
+            self._unseen = Unseen(config)
+        return self._unseen
+
     def _hold_to_limit(self, test: Test) -> None:
         outcome, limit = test.outcome, test.wish.limit
         outcome.limit = limit
         if limit is None or outcome.peak is None or outcome.peak <= limit:
             return
         outcome.verdict = "over limit"
-        with Unseen(test.item.config):
+        with self._unseen_of(test.item.config):
             try:
                 outcome.at_peak = largest_at_peak(test.repeats, outcome.peak)
             except CannotRepeatError as error:
@@ -520,6 +583,8 @@ class Judge:
             and (self.settings.mode == "fail" or test.wish.allowance is not None)
         )
         if fails and report.passed:
+            from memscope.pytest_plugin.reports import fail_report, failure
+
             outcome.fails = True
             fail_report(report, test.item, *failure(outcome, test.item.name))
         report.memscope = outcome.to_dict()  # type: ignore[attr-defined]
@@ -531,6 +596,14 @@ class Judge:
             properties.append(("memscope_peak_bytes", outcome.peak))
         # JUnit's XML has those of the last report of a test.
         teardown.user_properties += properties
+
+
+def _resume() -> bool:
+    """Trace what this thread allocates, if that was paused."""
+    paused = _memscope.pause(False)
+    if paused:
+        empty_free_lists()  # a container that is made of what waits there could not be known
+    return paused
 
 
 def _is_idle_flaky(hook: Callable[..., object], item: pytest.Item) -> bool:
@@ -547,6 +620,8 @@ def _is_idle_flaky(hook: Callable[..., object], item: pytest.Item) -> bool:
 
 def _save(report: LeakReport, folder: Path, nodeid: str) -> str:
     folder.mkdir(parents=True, exist_ok=True)
+    from memscope.pytest_plugin.reports import file_name
+
     path = folder / file_name(nodeid)
     report.save(path)
     return str(path)

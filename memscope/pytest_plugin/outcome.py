@@ -7,9 +7,10 @@ all there is.  ``docs/pytest-report.md`` says what each field means.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from memscope.leak_report import Leak, leak_of
+if TYPE_CHECKING:
+    from memscope.leak_report import Leak
 
 __all__ = ["SCHEMA", "VERDICTS", "Outcome"]
 
@@ -61,4 +62,6 @@ class Outcome:
 
     def told(self) -> list[Leak]:
         """The leaks, as objects."""
+        from memscope.leak_report import leak_of
+
         return [leak_of(one) for one in self.leaks]

@@ -90,6 +90,7 @@ class Repeats:
         self._globs = dict(test.globs) if test is not None else None
         self._stash: dict[Any, Any] = {}
         self._left: dict[Any, Any] | None = None
+        self._is_new = False
         self.count = 0
         self.subtest_failed = False
 
@@ -119,7 +120,9 @@ class Repeats:
         """Run it once.  Raises CannotRepeatError if it does not pass as it did before."""
         item = self.item
         state = item.session._setupstate
-        self._renew()
+        if not self._is_new:
+            self._renew()
+        self._is_new = False
         self.count += 1
         finalizers = _finalizers_of(item)
         self.subtest_failed = False
@@ -145,6 +148,7 @@ class Repeats:
 
     def _renew(self) -> None:
         """As before a first run."""
+        self._is_new = True
         stash = _stash_of(self.item)
         if self._left is None:
             self._left = dict(stash)
@@ -168,6 +172,14 @@ def _failed_subtests(config: pytest.Config) -> dict[Any, int]:
     key: Any = getattr(sys.modules.get("_pytest.subtests"), "failed_subtests_key", None)
     found: dict[Any, int] = {} if key is None else config.stash.get(key, {})
     return found
+
+
+def _capture_files(manager: Any) -> list[Any]:
+    """What pytest writes to that is printed, without a buffer: at 0 until there is something."""
+    capture: Any = getattr(manager, "_global_capturing", None)
+    files = [getattr(getattr(capture, name, None), "tmpfile", None) for name in ("out", "err")]
+    unbuffered = [getattr(file, "buffer", None) for file in files]
+    return [] if None in unbuffered else unbuffered
 
 
 def _uncaught(config: pytest.Config) -> list[Any]:
@@ -215,34 +227,40 @@ class Unseen:
     """What pytest has seen of the real run is put aside, and put back at the end.
 
     What is printed, logged and warned meanwhile is not the test's; ``clear()`` drops it, so
-    that it does not look like a leak.
+    that it does not look like a leak.  One for all tests of a run, one after the other.
     """
 
     def __init__(self, config: pytest.Config) -> None:
         manager = config.pluginmanager
         capture: Any = manager.get_plugin("capturemanager")
         self._capture = capture if capture and capture.is_globally_capturing() else None
+        self._files = _capture_files(self._capture)
         logging: Any = manager.get_plugin("logging-plugin")
         handlers = [getattr(logging, f"{name}_handler", None) for name in ("caplog", "report")]
         self._handlers: list[Any] = [handler for handler in handlers if handler is not None]
-        self._aside = [(handler.records, handler.stream) for handler in self._handlers]
         hooks = config.hook.pytest_runtest_logreport, config.hook.pytest_exception_interact
         self._hooks: list[Any] = list(hooks)
-        self._impls: list[list[Any]] = []
         self._subtests = _failed_subtests(config)
-        self._failed_subtests = dict(self._subtests)
         # Exceptions in finalizers and threads: pytest's hooks would collect them after each phase.
         self._uncaught = _uncaught(config)
-        self._uncaught_before = [list(queue) for queue in self._uncaught]
-        self._printed = self._capture.read_global_capture() if self._capture else ("", "")
+        self._aside: list[tuple[Any, Any]] = []
+        self._impls: list[list[Any]] = []
+        self._failed_subtests: dict[Any, int] = {}
+        self._uncaught_before: list[list[Any]] = []
+        self._printed = ("", "")
         self._warnings = warnings.catch_warnings(record=True)
         self._warned: list[Any] = []
 
     def __enter__(self) -> Self:
+        self._aside = [(handler.records, handler.stream) for handler in self._handlers]
         # A subtest reports itself, of a repetition too: nobody is to hear of that.
         self._impls = [hook._hookimpls for hook in self._hooks]
         for hook in self._hooks:
             hook._hookimpls = []
+        self._failed_subtests = dict(self._subtests)
+        self._uncaught_before = [list(queue) for queue in self._uncaught]
+        self._printed = self._read()
+        self._warnings = warnings.catch_warnings(record=True)
         # Not "or []": an empty list is the one that is going to record.
         warned: list[Any] | None = self._warnings.__enter__()
         self._warned = [] if warned is None else warned
@@ -253,8 +271,7 @@ class Unseen:
 
     def clear(self) -> None:
         self._warned.clear()
-        if self._capture is not None:
-            self._capture.read_global_capture()
+        self._read()
         for handler in self._handlers:
             # Used ones only: a run that leaves nothing must not change what lives.
             if handler.records:
@@ -263,6 +280,14 @@ class Unseen:
                 handler.stream = io.StringIO()
         for queue in self._uncaught:
             queue.clear()
+
+    def _read(self) -> tuple[str, str]:
+        """Take what was printed."""
+        # Where something was written only: it is read by six calls of the system.
+        if self._capture is None or (self._files and not any(file.tell() for file in self._files)):
+            return "", ""
+        out, err = self._capture.read_global_capture()
+        return out, err
 
     def __exit__(self, *_: object) -> None:
         self.clear()
@@ -273,8 +298,9 @@ class Unseen:
             hook._hookimpls = impls
         self._subtests.clear()
         self._subtests.update(self._failed_subtests)
-        if self._capture is not None:
-            sys.stdout.write(self._printed[0])
-            sys.stderr.write(self._printed[1])
+        for stream, text in zip((sys.stdout, sys.stderr), self._printed, strict=True):
+            if text:
+                stream.write(text)
         for handler, (records, stream) in zip(self._handlers, self._aside, strict=True):
             handler.records, handler.stream = records, stream
+        self._printed, self._aside, self._uncaught_before, self._warned = ("", ""), [], [], []

@@ -16,13 +16,14 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memscope import _memscope
-from memscope.caches import all_frozen, empty_caches, empty_type_cache
+from memscope.caches import all_frozen, empty_free_lists, empty_type_cache
 from memscope.leaks import WORKING_THRESHOLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "Backoff",
     "Floor",
     "Leftovers",
     "Scale",
@@ -115,9 +116,30 @@ class Floor:
         self._seen.setdefault(kind, deque(maxlen=LESSONS_KEPT)).append(grown)
 
 
+class Backoff:
+    """Whether what is cheap if it works is worth a try, with tests of some kind: after each failure
+    not for twice as many of them as before."""
+
+    def __init__(self) -> None:
+        self._waits: dict[object, tuple[int, int]] = {}
+
+    def is_due(self, kind: object) -> bool:
+        left, last = self._waits.get(kind, (0, 0))
+        if left:
+            self._waits[kind] = left - 1, last
+        return not left
+
+    def note(self, kind: object, *, worked: bool) -> None:
+        last = 0 if worked else min(max(2 * self._waits.get(kind, (0, 0))[1], 1), MOST_WAIT)
+        self._waits[kind] = last, last
+
+
 LESSONS, LESSONS_KEPT = 2, 9
 GRAIN = 16
 """Bytes: the smallest block."""
+
+MOST_WAIT = 64
+"""Tests for which a Backoff waits at most."""
 
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
@@ -169,23 +191,32 @@ class Sweeper:
             finally:
                 self._is_exact = False
 
-    def sweep(self) -> bool:
-        """Whether it took a full collection, which may have freed what was garbage before."""
+    def sweep(self, *, lightly: bool = False) -> bool:
+        """Whether it took a full collection, which may have freed what was garbage before.
+
+        *lightly*: leave the type cache, or the runs that follow are slower than others; and what
+        garbage became old, which shows as growth.
+        """
+        if lightly:
+            young_garbage()
+            if not empty_free_lists() and collects():
+                gc.collect()
+            return False
+        empty_type_cache()
         if self._is_exact:
-            empty_type_cache()
             gc.collect()  # which empties the free lists too
             return False
-        may_be_old = _collections() != self._collections
-        young_garbage()
-        # To be known before the caches are emptied, for nothing may fill them after that.
+        # To be known before the free lists are emptied, for nothing may fill them after that.
         collections = _collections()
-        emptied = empty_caches()
+        may_be_old = collections != self._collections
+        young_garbage()
+        emptied = empty_free_lists()
         live = _memscope.get_traced_memory()[0]
         is_full = collects() and (not emptied or (may_be_old and live > self._live + NOISE))
         if is_full:
             gc.collect()
             live = _memscope.get_traced_memory()[0]
-        self._live, self._collections = live, collections + emptied + is_full
+        self._live, self._collections = live, collections + collects() + emptied + is_full
         return is_full
 
 
@@ -250,12 +281,14 @@ class OpenFiles:
 
     def __call__(self) -> frozenset[str]:
         for folder in FD_FOLDERS:
-            with contextlib.suppress(OSError, ValueError):
+            try:
                 sign = self._sign_of(folder)
                 if sign is None or sign != self._sign:
                     self._numbers = _numbers_in(folder)
                     self._sign = sign
                 return self._numbers
+            except (OSError, ValueError):
+                continue
         return frozenset()
 
     def _sign_of(self, folder: str) -> tuple[int, int] | None:

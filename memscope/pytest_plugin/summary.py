@@ -10,8 +10,6 @@ import os
 from typing import TYPE_CHECKING
 
 from memscope import files
-from memscope.leak_report import leak_of
-from memscope.leak_text import headline
 from memscope.pytest_plugin.known import Known
 from memscope.pytest_plugin.outcome import SCHEMA, Outcome
 from memscope.report import size_text
@@ -91,7 +89,7 @@ class Summary:
         leaking = self._leaking()
         for outcome in leaking[:top]:
             lines.append(f"{outcome.nodeid}")
-            lines += [f"    {headline(leak)}" for leak in outcome.told()]
+            lines += [f"    {words}" for words in _headlines(outcome.leaks)]
             lines += [f"    {words}" for words in outcome.leftovers]
         if len(leaking) > top:
             lines.append(f"... {len(leaking) - top} more tests that leak")
@@ -127,7 +125,7 @@ class Summary:
         lines = ["Kept by fixtures, which do not count (--memscope-fixtures):"] if found else []
         for outcome in found[:top]:
             lines.append(f"    {outcome.nodeid}")
-            lines += [f"        {headline(leak_of(leak))}" for leak in outcome.in_fixtures]
+            lines += [f"        {words}" for words in _headlines(outcome.in_fixtures)]
         if len(found) > top:
             lines.append(f"    ... {len(found) - top} more")
         return lines
@@ -138,7 +136,7 @@ class Summary:
         lines = ["Not judged by repetition:"] if found else []
         for outcome in found[:top]:
             lines.append(f"    {outcome.nodeid}: {'; '.join(outcome.notes)}")
-            lines += [f"        {headline(leak)}" for leak in outcome.told()]
+            lines += [f"        {words}" for words in _headlines(outcome.leaks)]
             lines += [f"        {words}" for words in outcome.leftovers]
         if len(found) > top:
             lines.append(f"    ... {len(found) - top} more")
@@ -163,15 +161,25 @@ class Summary:
         lines = []
         for outcome in self._with("leaks"):
             level = "error" if outcome.fails else "warning"
-            for leak in outcome.told():
+            for leak, words in zip(outcome.told(), _headlines(outcome.leaks), strict=True):
                 where = ""
                 if leak.site is not None:
                     name = _relative(leak.site.filename, str(self.settings.rootpath))
                     where = f" file={_escaped(name, True)},line={leak.site.lineno},"
-                text = f"{headline(leak)}. {leak.advice}"
+                text = f"{words}. {leak.advice}"
                 title = _escaped(f"{outcome.nodeid} leaks", True)
                 lines.append(f"::{level}{where or ' '}title={title}::{_escaped(text)}")
         return lines
+
+
+def _headlines(leaks: list[dict[str, Any]]) -> list[str]:
+    if not leaks:
+        return []
+    # Of no use to most runs, and some milliseconds of their end.
+    from memscope.leak_report import leak_of
+    from memscope.leak_text import headline
+
+    return [headline(leak_of(leak)) for leak in leaks]
 
 
 def _relative(filename: str, root: str) -> str:

@@ -12,8 +12,13 @@ emptied: what lives then is held by somebody.  A leak shows in one of two ways:
                   allocates nothing.  Containers that the rounds made are left out, for they may
                   lie where others lay.
 
-A leak comes with every second round, or with half of them in some other order.  So when none has
-shown, and those that are left are too few for one, they are not run.
+A leak comes with every second round, or with half of them in some other order, and has begun by the
+middle of them.  So if none has shown by then, or those that are left are too few for one, they are
+not run.
+
+Most tests leave nothing at all in any round but the first.  That can be seen *lightly*: the type
+cache is left alone, without which all code is slower for a while, and what lives is read after
+every second round.  A test that changes what lives is tried again in full.
 
 The free lists are empty when a round begins.  So an object that it makes lies in a block that it
 allocated, although the tracer does not see who takes an object from a free list; or in that of
@@ -37,12 +42,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from memscope import _memscope
+from memscope.caches import empty_type_cache
 from memscope.pytest_plugin import screening
 
 if TYPE_CHECKING:
     from memscope.pytest_plugin.containers import Containers
 
-__all__ = ["Trial"]
+__all__ = ["Trial", "enough_of"]
 
 MOST_EPOCHS = 100
 """Rounds whose blocks the tracer can tell apart, those of others among them."""
@@ -54,6 +60,12 @@ LEAST_OF_BUFFER = 512
 """Bytes for each round, half of what ``memscope.leak_analysis`` has a buffer grow by."""
 
 
+def enough_of(rounds: int) -> int:
+    """How many of these show that there is no leak, if they leave nothing: those up to the middle,
+    and two, for what comes with every second one."""
+    return min(max(rounds // 2, 2), rounds)
+
+
 class Trial:
     """Up to so many rounds, which begin now, after a first run."""
 
@@ -63,10 +75,13 @@ class Trial:
         scale: screening.Scale,
         sweeper: screening.Sweeper,
         containers: Containers,
+        *,
+        lightly: bool = False,
     ) -> None:
         self._scale = scale
         self._containers = containers
         self._sweeper = sweeper
+        self._lightly = lightly
         self._rounds = rounds
         self._least_rise = max((rounds - 1) // 2, 1)
         """Entries that a container must have got to be suspected."""
@@ -88,14 +103,23 @@ class Trial:
         """Note what lives after so many rounds.
 
         First before any: from the same line as the others, so that the same objects of the
-        interpreter's live at each time.
+        interpreter's live at each time.  What rounds left that were not noted counts as left by
+        the first of them.
         """
-        self.over = over
+        last, self.over = self.over, over
         # First the epoch: what is in the free lists after them is from the next one.
         if _memscope.is_tracing():
             self._epochs[self.over] = _memscope.advance_epoch()
-        self._sweeper.sweep()
+        if self._lightly and not over:
+            empty_type_cache()  # once: else the first round changes what is in it
+        self._sweeper.sweep(lightly=self._lightly)
         self._bytes[self.over] = _memscope.get_traced_memory()[0]
+        for between in range(last + 1, over):
+            self._bytes[between], self._epochs[between] = self._bytes[over], self._epochs[over]
+
+    def is_silent(self) -> bool:
+        """Whether no round but the first changed what lives, and more are to come."""
+        return self.over < self._rounds and not any(self._steps()[1:])
 
     def is_plain(self) -> bool:
         """Whether a leak shows by now, the same in each round: more of them would say no more."""
@@ -113,13 +137,14 @@ class Trial:
         if not self.over or not left or not _memscope.is_tracing():
             return False
         first, *later = self._steps()
+        if not first and not any(later):
+            return self.over >= enough_of(self._rounds) and not self._has_grown(left)
         if abs(first) >= LEAST_OF_BUFFER * self._rounds:
             return False
         if not any(later):
             # What comes with every second round would have shown, and what grows in longer steps,
             # a buffer, cannot grow twice in those that are left.
-            quiet = len(later) + (not first)
-            can_leak = quiet < max(left, 2)
+            can_leak = len(later) < max(left, 2)
         else:
             can_leak = sum(map(bool, later)) + left >= self._least_changes
         return not can_leak and self._is_minority(left) and not self._has_grown(left)

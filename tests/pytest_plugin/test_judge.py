@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 
 import pytest
@@ -374,7 +375,7 @@ def test_what_a_marker_allows(inner: Inner) -> None:
         "test_rounds_clean": "clean",
         "test_rounds": "leaks",
     }
-    assert 5 <= inner.tests["test_rounds_clean"]["rounds"] <= 9
+    assert 4 <= inner.tests["test_rounds_clean"]["rounds"] <= 9
     assert inner.tests["test_rounds"]["leaks"][0]["per_round"] == [20, 20, 20]
 
 
@@ -663,6 +664,96 @@ def test_output_of_repetitions_is_not_shown(inner: Inner) -> None:
     text = result.stdout.str()
     assert text.count("\nprinted\n") == 1
     assert text.count("logged\n") == 1
+
+
+@pytest.mark.parametrize("capture", ["fd", "sys", "tee-sys", "no"])
+def test_output_of_the_system_is_not_shown_either(inner: Inner, capture: str) -> None:
+    text = inner.judge(
+        code(
+            """
+            import os, subprocess, sys
+
+            def test_leak():
+                os.write(1, b"by its number\\n")
+                subprocess.run([sys.executable, "-c", "print('by a child')"])
+                sys.stdout.write("by Python\\n")
+                leak()
+            """
+        ),
+        f"--capture={capture}",
+    ).stdout.str()
+    assert inner.verdicts == {"test_leak": "leaks"}
+    runs = inner.tests["test_leak"]["runs"]
+    assert text.count("by Python\n") == {"tee-sys": runs + 1, "no": runs}.get(capture, 1)
+    # By these nothing is captured that does not come from Python.
+    assert text.count("by its number\n") == (1 if capture == "fd" else runs)
+    assert text.count("by a child\n") == (1 if capture == "fd" else runs)
+
+
+# -- what is traced
+
+
+@pytest.mark.parametrize("arguments", [(), ("--memscope",)])
+def test_what_is_not_the_tests_is_not_traced(inner: Inner, arguments: tuple[str, ...]) -> None:
+    inner.write(
+        """
+import json
+from memscope import _memscope
+
+SEEN = {}
+
+def see(moment):
+    live = _memscope.get_traced_memory()[0]
+    kept = bytearray(70_000)
+    SEEN.setdefault(moment, []).append(_memscope.get_traced_memory()[0] - live > 60_000)
+
+def pytest_runtest_logstart():
+    see("logstart")
+
+def pytest_runtest_makereport():
+    see("makereport")
+
+def pytest_runtest_logreport():
+    see("logreport")
+
+def pytest_sessionfinish():
+    see("finish")
+
+def pytest_unconfigure():
+    with open("seen.json", "w") as file:
+        json.dump(SEEN, file)
+""",
+        "conftest.py",
+    )
+    inner.write(
+        """
+import pytest
+from conftest import see
+
+@pytest.fixture
+def fixture():
+    see("setup")
+    yield
+    see("teardown")
+
+def test_one(no_leaks, fixture):
+    see("call")
+
+def test_two(no_leaks, fixture):
+    see("call")
+"""
+    )
+    inner.run(*arguments)
+    seen = json.loads((inner.folder / "seen.json").read_text())
+    assert {moment: set(traced) for moment, traced in seen.items()} == {
+        "logstart": {False},
+        "setup": {True},
+        "call": {True},
+        "teardown": {True},
+        "makereport": {False},
+        "logreport": {False},
+        "finish": {False},
+    }
 
 
 # -- fixtures are set up and torn down as pytest promises

@@ -154,9 +154,9 @@ def test_clean_tests_are_acquitted_without_a_walk(inner: Inner) -> None:
     assert {name for name, count in walks.items() if count} <= walked
     for name in inner.tests.keys() - walked:
         one = inner.tests[name]
-        assert one["rounds"] in (3, 4, 5)
+        assert one["rounds"] in (2, 3, 4, 5)
         # The test itself; or that, a first trial, and a warm-up.
-        assert one["runs"] - one["rounds"] in (1, 2 + 3, 2 + 4, 2 + 5)
+        assert one["runs"] - one["rounds"] in (1, 2 + 2, 2 + 3, 2 + 4, 2 + 5)
 
 
 def test_the_price_of_a_report_is_paid_for_leaks_only(inner: Inner) -> None:
@@ -187,7 +187,7 @@ def test_the_price_of_a_report_is_paid_for_leaks_only(inner: Inner) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rounds", "enough"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3), (6, 4), (10, 6), (20, 11)]
+    ("rounds", "enough"), [(1, 1), (2, 2), (3, 2), (4, 2), (5, 2), (6, 3), (10, 5), (20, 10)]
 )
 def test_no_more_rounds_than_can_make_a_leak(inner: Inner, rounds: int, enough: int) -> None:
     inner.write(
@@ -396,9 +396,10 @@ def test_no_leak_is_lost(inner: Inner, leak: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rounds", "silent", "left"), [(5, 2, "ONE"), (5, 2, "Session()"), (20, 10, "Session()")]
+    ("rounds", "silent", "left"),
+    [(5, 1, "ONE"), (5, 1, "Session()"), (6, 2, "Session()"), (20, 9, "ONE"), (20, 9, "Session()")],
 )
-def test_half_of_the_rounds_as_late_as_can_be(
+def test_what_begins_in_the_middle_of_the_rounds(
     inner: Inner, rounds: int, silent: int, left: str
 ) -> None:
     inner.write(
