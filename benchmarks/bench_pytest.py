@@ -167,11 +167,11 @@ def repeating(times: int) -> Way:
     )
 
 
-# memscope runs a test once, and the rounds; of a clean one, as many as could be half of them.
+# memscope runs a test once, and the rounds; of a clean one, those up to the middle.
 ROUNDS_WAYS = {
     "once": Way("each test once", NO_PLUGINS),
     "repeated": repeating(ROUNDS + 1),
-    "less": repeating(1 + (ROUNDS + 1) // 2),
+    "less": repeating(1 + ROUNDS // 2),
     "rounds": asking(ROUNDS),
 }
 FAST_WAYS = {
@@ -223,9 +223,9 @@ def import_time(options: Options, repeats: int) -> Sample:
 
 
 def measure_all(
-    options: Options, ways: dict[str, Way], tests: int, length: float = 0.0
+    options: Options, ways: dict[str, Way], tests: int, length: float = 0.0, times: int = 1
 ) -> dict[str, list[float]]:
-    """Seconds by way; none for a plugin that is not installed."""
+    """Seconds by way; none for a plugin that is not installed.  *times* as many turns as usual."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     missing: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="memscope-suite-") as place:
@@ -234,7 +234,7 @@ def measure_all(
             folders[name] = Path(place) / name
             folders[name].mkdir()
             write_suite(folders[name], tests, way, length)
-        for turn in range(3 if options.quick else 9):
+        for turn in range(times * (3 if options.quick else 9)):
             for name in rotated(list(ways), turn):
                 if name in missing:
                     continue
@@ -254,7 +254,10 @@ def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
     if chosen.tests:
         report.extend(report_of(measure_all(options, WAYS, chosen.tests), chosen.tests))
     fast = measure_all(options, ROUNDS_WAYS | FAST_WAYS, chosen.marked)
-    report.extend(report_of_fast(fast, chosen.marked))
+    # By itself, for the two take nearly the same: one right after the other, and more often.
+    pair = {name: ROUNDS_WAYS[name] for name in ("repeated", "rounds")}
+    paired = measure_all(options, pair, chosen.marked, times=3)
+    report.extend(report_of_fast(fast, paired, chosen.marked))
     slower = measure_all(options, ROUNDS_WAYS, chosen.marked // 5, LENGTH)
     report.extend(report_of_slower(slower, chosen.marked // 5))
     times = import_time(options, 5 if options.quick else 25)
@@ -301,7 +304,9 @@ def in_turn(seconds: dict[str, list[float]], name: str, base: str = "repeated") 
     return Sample(tuple(ratios)).median
 
 
-def report_of_fast(seconds: dict[str, list[float]], tests: int) -> Report:
+def report_of_fast(
+    seconds: dict[str, list[float]], paired: dict[str, list[float]], tests: int
+) -> Report:
     """What asking for rounds costs tests that take no time."""
     which = f"{tests:,} empty tests"
     took = {name: Sample(tuple(times)).median for name, times in seconds.items()}
@@ -317,14 +322,18 @@ def report_of_fast(seconds: dict[str, list[float]], tests: int) -> Report:
         ),
         Figure(
             f"memscope_leaks, {which}: against plain repetition",
-            in_turn(seconds, "rounds"),
+            in_turn(paired, "rounds"),
             MOST,
             "at most",
             "x",
             {},
         ),
     ]
-    return Report([table_of_rounds(seconds, which)], figures, raw={f"pytest, {which}": seconds})
+    tables = [
+        table_of_rounds(seconds, f"{which} that ask for rounds"),
+        table_of_rounds(paired, f"{which}, {len(paired['rounds'])} pairs of runs"),
+    ]
+    return Report(tables, figures, raw={f"pytest, {which}": seconds, "pairs": paired})
 
 
 def report_of_slower(seconds: dict[str, list[float]], tests: int) -> Report:
@@ -332,14 +341,15 @@ def report_of_slower(seconds: dict[str, list[float]], tests: int) -> Report:
     which = f"{tests:,} tests of {LENGTH * 1000:.0f} ms"
     name = f"memscope_leaks, {which}: against plain repetition"
     figure = Figure(name, in_turn(seconds, "rounds"), MOST, "at most", "x", {})
-    return Report([table_of_rounds(seconds, which)], [figure], raw={f"pytest, {which}": seconds})
+    table = table_of_rounds(seconds, f"{which} that ask for rounds")
+    return Report([table], [figure], raw={f"pytest, {which}": seconds})
 
 
-def table_of_rounds(seconds: dict[str, list[float]], which: str) -> Table:
+def table_of_rounds(seconds: dict[str, list[float]], title: str) -> Table:
     samples = {name: Sample(tuple(times)) for name, times in seconds.items()}
     ways = ROUNDS_WAYS | FAST_WAYS
     return Table(
-        f"{which} that ask for rounds, CPU seconds",
+        f"{title}, CPU seconds",
         ["", "s", "ratio to the loop of as many (quartiles)"],
         [
             [ways[name].title, f"{sample.median:.2f}", ratio(sample, samples["repeated"])]
