@@ -148,11 +148,13 @@ class Entry:
             self._judge()
 
     def _judge(self) -> None:
-        from memscope.pytest_plugin.judge import Judge
+        from memscope.pytest_plugin.judge import Judge, Unweighed
         from memscope.pytest_plugin.settings import Settings
 
-        settings = Settings.of(self.config)
-        self.config.pluginmanager.register(Judge(settings), "memscope-judge")
+        judge = Judge(Settings.of(self.config))
+        self.config.pluginmanager.register(judge, "memscope-judge")
+        if self.all:
+            self.config.pluginmanager.register(Unweighed(judge), "memscope-unweighed")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         found = getattr(report, "memscope", None)

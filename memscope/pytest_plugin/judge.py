@@ -28,7 +28,7 @@ import pytest
 from _pytest.outcomes import TEST_OUTCOME
 
 from memscope import _memscope
-from memscope.caches import all_frozen, empty_free_lists, has_frozen
+from memscope.caches import all_frozen, empty_free_lists, empty_type_cache, has_frozen
 from memscope.leaks import NFRAME, Watch, left_since
 from memscope.pytest_plugin import screening
 from memscope.pytest_plugin.containers import Containers
@@ -51,11 +51,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
+    import pluggy
+
     from memscope.leak_report import LeakReport
     from memscope.pytest_plugin.settings import Settings, Wish
     from memscope.testing import Allowance
 
-__all__ = ["Judge"]
+__all__ = ["Judge", "Unweighed"]
+
+BETWEEN = 3
+"""Rounds after which it is seen whether they leave something, if more are to be run."""
 
 FRAMES = 1
 """Frames of a traceback while tests run; what judges them traces more."""
@@ -90,13 +95,14 @@ class Judge:
         self.known = Known.read(settings.known)
         self.scale = screening.Scale()
         self.floor = screening.Floor()
-        self.backoff = screening.Backoff()
+        self.lightly, self.with_names = screening.Backoff(), screening.Backoff()
         self.containers = Containers()
         self.test: Test | None = None
-        self._in_body = self._in_repeat = self._untraced = False
+        self._in_body = self._untraced = False
+        self.in_repeat = False
         self._leaking = 0
         self._unseen: Unseen | None = None
-        self._wish: tuple[pytest.Item, Wish] | None = None
+        self._wishes: dict[pytest.Item, Wish] = {}
         self._started = False
 
     # -- the life of a run
@@ -105,9 +111,13 @@ class Judge:
         self.containers = Containers(session.items)
         for item in session.items:
             try:
-                self.settings.wish(item)
+                self._wishes[item] = self.settings.wish(item)
             except (TypeError, ValueError) as error:
                 raise pytest.UsageError(f"{item.nodeid}: {error}") from None
+        hooks = session.config.hook
+        for hook in (hooks.pytest_runtest_setup, hooks.pytest_runtest_call):
+            _call_before_runner(hook, self)
+        _call_before_runner(hooks.pytest_runtest_teardown, self)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
@@ -149,15 +159,20 @@ class Judge:
             self._run(item, nextitem)
         finally:
             _memscope.pause(before)
-        self.containers.leave_out(item)
+        if not self._untraced:
+            self.containers.leave_out(item)
         return True
 
     def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         for plugin in item.config.hook.pytest_runtest_protocol.get_hookimpls()[::-1]:
-            # One that repeats tests in its own way logs them in its own way.
             own = plugin.plugin is self or plugin.plugin_name == "runner"
-            idle = own or _is_idle_flaky(plugin.function, item)
-            if not idle and not plugin.hookwrapper and not plugin.wrapper:
+            # One that repeats tests in its own way logs them in its own way.
+            if not (
+                own
+                or plugin.hookwrapper
+                or plugin.wrapper
+                or _is_idle_flaky(plugin.function, item)
+            ):
                 given = {"item": item, "nextitem": nextitem}
                 if plugin.function(*(given[name] for name in plugin.argnames)) is not None:
                     return
@@ -169,6 +184,11 @@ class Judge:
             self._warn(item, report)
             hook.pytest_runtest_logreport(report=report)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+    def _pause(self) -> None:
+        """Do not trace what this thread allocates, if it was not traced when the test began."""
+        if self._untraced and not _memscope.pause(True):
+            empty_free_lists()  # what waits there counts as traced, whoever gets it
 
     def _warn(self, item: pytest.Item, report: pytest.TestReport) -> None:
         found = getattr(report, "memscope", None)
@@ -183,39 +203,44 @@ class Judge:
             fail_report(report, item, str(error), str(error))
 
     def _wish_of(self, item: pytest.Item) -> Wish:
-        if self._wish is None or self._wish[0] is not item:
-            self._wish = item, self.settings.wish(item)
-        return self._wish[1]
+        wish = self._wishes.get(item)
+        if wish is None:  # it was not there when all were collected
+            wish = self._wishes[item] = self.settings.wish(item)
+        return wish
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    # Trylast: as deep in pytest's stack as what weighs after it, so that its frames are the same.
+    @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         wish, self.test = self._wish_of(item), None
-        if self.settings.all or wish.allowance is not None or wish.limit is not None:
-            self._start()
-            self.test = Test(item, wish)
-            if self.settings.all:
-                self.test.full_collections = screening.full_collections()
-        return (yield)
-
-    @pytest.hookimpl(wrapper=True, trylast=True, specname="pytest_runtest_setup")
-    def pytest_weigh_before(self, item: pytest.Item) -> Generator[None, object, object]:
-        # As deep in pytest's stack as what weighs after: its frames are the same then.
-        if self.test is None:
+        if not self.settings.all and wish.allowance is None and wish.limit is None:
             return (yield)
+        self._start()
+        self.test = Test(item, wish)
         forget_strategies()
-        paused = _resume()
         if self.settings.all:
+            self.test.full_collections = screening.full_collections()
             self.scale.zero()
         try:
             return (yield)
         finally:
-            _memscope.pause(paused)
+            self._pause()
+
+    @pytest.hookimpl(specname="pytest_runtest_setup")
+    def pytest_trace_setup(self) -> None:
+        _resume()
+
+    @pytest.hookimpl(specname="pytest_runtest_call")
+    def pytest_trace_call(self) -> None:
+        _resume()
+
+    @pytest.hookimpl(specname="pytest_runtest_teardown")
+    def pytest_trace_teardown(self) -> None:
+        _resume()
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         if self.test is None:
             return (yield)
-        paused = _resume()
         peak = Peak()
         self._in_body = True
         try:
@@ -223,18 +248,17 @@ class Judge:
         finally:
             self._in_body = False
             self.test.outcome.peak = peak.bytes()
-            _memscope.pause(paused)
+            self._pause()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        if self._in_repeat:  # of a subtest: it does not raise, it makes a report
+        if self.in_repeat:  # of a subtest: it does not raise, it makes a report
             report = yield
             if self.test is not None and report.failed:
                 self.test.repeats.subtest_failed = True
             return report
-        self.scale.pause()
         report = yield
         test = self.test
         if test is not None and test.item is item:
@@ -247,34 +271,28 @@ class Judge:
             elif call.when == "teardown":
                 self._tell(test, report)
                 self.test = None
-        self.scale.resume()
         return report
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_logreport(
-        self, report: pytest.TestReport
-    ) -> Generator[None, object, object]:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not self._untraced:
             self.containers.leave_out(report)
         if self.test is not None and report is self.test.report:
             self.test.logged = True
-        self.scale.pause()
-        result = yield
-        self.scale.resume()
-        return result
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
         test, errors = self.test, list[BaseException]()
-        paused = _resume()
         try:
             if test is not None and test.item is item and test.passed:
+                _resume()
                 self._end(test, errors)
+                self._pause()
             result = yield
         except TEST_OUTCOME as error:
             errors.append(error)
         finally:
-            _memscope.pause(paused)
+            self._pause()
         if len(errors) > 1:
             raise BaseExceptionGroup("errors during test teardown", errors[::-1])
         if errors:
@@ -291,11 +309,11 @@ class Judge:
         except TEST_OUTCOME as error:
             errors.append(error)
             return
-        self._in_repeat = True
+        self.in_repeat = True
         try:
             self._judge(test)
         finally:
-            self._in_repeat = False
+            self.in_repeat = False
 
     def _judge(self, test: Test) -> None:
         """Find out what *test* left behind.  Raises only what ends the run."""
@@ -317,6 +335,7 @@ class Judge:
         except Exception as error:
             outcome.verdict = "not judged"
             outcome.notes.append(f"memscope failed: {type(error).__name__}: {error}")
+        self._pause()  # what the item is left with is pytest's
         test.repeats.restore()
         self._leaking += outcome.verdict == "leaks"
         outcome.runs += test.repeats.count
@@ -358,9 +377,9 @@ class Judge:
             test.repeats.run_unseen(unseen)
             return (1, 2)
         fixtures = tuple(getattr(test.item, "fixturenames", ()))
-        if enough_of(test.wish.rounds) < test.wish.rounds and self.backoff.is_due(fixtures):
-            silent = self._is_silent(test, unseen, sweeper)
-            self.backoff.note(fixtures, worked=silent)
+        if enough_of(test.wish.rounds) < test.wish.rounds and self.lightly.is_due(fixtures):
+            silent = self._is_silent(test, unseen, sweeper, fixtures)
+            self.lightly.note(fixtures, worked=silent)
             if silent:
                 return ()
         else:
@@ -374,22 +393,28 @@ class Judge:
         except CannotRepeatError:  # perhaps it missed what is frozen
             return (1, 2)
 
-    def _is_silent(self, test: Test, unseen: Unseen, sweeper: screening.Sweeper) -> bool:
+    def _is_silent(
+        self, test: Test, unseen: Unseen, sweeper: screening.Sweeper, fixtures: tuple[str, ...]
+    ) -> bool:
         """Whether the first rounds leave nothing at all, as those of most tests, and are enough to
-        say so.  What lives is read after every other one, and caches are left alone."""
+        say so.  What lives is read when they are over, and caches are left alone."""
         enough = enough_of(test.wish.rounds)
         trial = Trial(test.wish.rounds, self.scale, sweeper, self.containers, lightly=True)
+        leaves_names = not self.with_names.is_due(fixtures)
+        if leaves_names:
+            empty_type_cache()
         trial.note(0)
-        over = 0
-        while trial.is_silent():
+        over, silent = 0, False
+        while not silent and trial.is_silent():
             test.repeats.run_unseen(unseen)
             over += 1
-            if over % 2 or over >= enough:
+            if over >= enough or over % BETWEEN == 0:
                 trial.note(over)
                 test.outcome.rounds = over
-            if trial.over >= enough and trial.is_clean():
-                return True
-        return False
+            silent = trial.over >= enough and trial.is_clean()
+        if not leaves_names:
+            self.with_names.note(fixtures, worked=not trial.found_names)
+        return silent
 
     def _try(
         self, test: Test, unseen: Unseen, sweeper: screening.Sweeper
@@ -598,12 +623,45 @@ class Judge:
         teardown.user_properties += properties
 
 
-def _resume() -> bool:
+class Unweighed:
+    """The plugin by which what pytest makes of a test, its reports, is not weighed."""
+
+    def __init__(self, judge: Judge) -> None:
+        self.judge = judge
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self) -> Generator[None, object, object]:
+        if self.judge.in_repeat:  # that of a subtest does not live
+            return (yield)
+        self.judge.scale.pause()
+        report = yield
+        self.judge.scale.resume()
+        return report
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self) -> Generator[None, object, object]:
+        self.judge.scale.pause()
+        result = yield
+        self.judge.scale.resume()
+        return result
+
+
+def _resume() -> None:
     """Trace what this thread allocates, if that was paused."""
-    paused = _memscope.pause(False)
-    if paused:
+    if _memscope.pause(False):
         empty_free_lists()  # a container that is made of what waits there could not be known
-    return paused
+
+
+def _call_before_runner(hook: pluggy.HookCaller, plugin: object) -> None:
+    """Call *plugin* just before pytest's runner, after all others that wrap nothing: what these
+    allocate is not the test's."""
+    impls: list[pluggy.HookImpl] = getattr(hook, "_hookimpls", [])
+    plain = [one for one in impls if not one.wrapper and not one.hookwrapper]
+    own = next((one for one in plain if one.plugin is plugin), None)
+    runner = next((one for one in plain if one.plugin_name == "runner"), None)
+    if own is not None and runner is not None:
+        impls.remove(own)
+        impls.insert(impls.index(runner) + 1, own)
 
 
 def _is_idle_flaky(hook: Callable[..., object], item: pytest.Item) -> bool:

@@ -97,13 +97,19 @@ class Repeats:
     def remember(self) -> None:
         """What plugins have put aside for the test: its teardown may take it away."""
         self._stash = dict(_stash_of(self.item))
+        for before, each in _finalizers_of(self.item):
+            each.append(each[-1])  # or the first repetition makes them longer than they are
+            del each[before:]
 
     def restore(self) -> None:
-        """Leave to plugins what they would have found without repetitions."""
+        """Leave to plugins what they would have found without repetitions; and the item with what
+        is made now, not while it was repeated."""
         if self._left is not None:
             stash = _stash_of(self.item)
             stash.clear()
             stash.update(self._left)
+            if hasattr(self.item, "_initrequest"):
+                self.item._initrequest()
 
     def forget_last_run(self) -> None:
         """Drop the values of its fixtures, which are torn down, and what its runner cached."""

@@ -311,10 +311,12 @@ def _numbers_in(folder: str) -> frozenset[str]:
 def _lowest_free(numbers: frozenset[str]) -> int:
     """The lowest descriptor that is not in use; some of *numbers* are."""
     for number in numbers:
-        with contextlib.suppress(OSError):
+        try:
             free = os.dup(int(number))
-            os.close(free)
-            return free
+        except OSError:
+            continue
+        os.close(free)
+        return free
     raise OSError("no descriptor is in use")
 
 

@@ -91,6 +91,8 @@ class Trial:
         """Rounds in which a pile must grow (``piles.grows``)."""
         self.over = 0
         """Rounds that were run."""
+        self.found_names = False
+        """Whether the type cache was emptied, tried lightly, to see whether what lives is there."""
         self._left = screening.leftovers()
         # Arrays: what is noted after a round must not be growth itself.
         self._bytes = array("Q", [0] * (rounds + 1))
@@ -110,10 +112,14 @@ class Trial:
         # First the epoch: what is in the free lists after them is from the next one.
         if _memscope.is_tracing():
             self._epochs[self.over] = _memscope.advance_epoch()
-        if self._lightly and not over:
-            empty_type_cache()  # once: else the first round changes what is in it
-        self._sweeper.sweep(lightly=self._lightly)
-        self._bytes[self.over] = _memscope.get_traced_memory()[0]
+        for lightly in (True, False) if self._lightly else (False,):
+            if self._lightly and not lightly:  # perhaps names of attributes, made for one look
+                self.found_names = True
+                empty_type_cache()
+            self._sweeper.sweep(lightly=self._lightly)
+            self._bytes[over] = _memscope.get_traced_memory()[0]
+            if self._bytes[over] == self._bytes[last]:
+                break
         for between in range(last + 1, over):
             self._bytes[between], self._epochs[between] = self._bytes[over], self._epochs[over]
 

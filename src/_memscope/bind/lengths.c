@@ -49,20 +49,20 @@ enum {
     AHEAD = 16,
 };
 
+/* Where traces.gone has a word of this block: read for each container in each pass. */
+static uint16_t
+mark_of(uintptr_t block)
+{
+    _Static_assert(TRACES_GONE <= UINT16_MAX + 1, "a mark has 16 bits");
+    return (uint16_t)traces_gone_at(block);
+}
+
 static void
 lengths_forget(Lengths *self)
 {
     lengths_release(&self->lengths);
     hashmap_clear(&self->classes);
     self->sight = 0;
-}
-
-static void
-fetch_ahead(const Lengths *self, size_t i)
-{
-    if (i + AHEAD < self->lengths.count) {
-        PREFETCH(self->lengths.items[i + AHEAD].counter);
-    }
 }
 
 /* -- found by a pass ----------------------------------------------------------------------
@@ -83,7 +83,8 @@ watch_all(Lengths *self)
 {
     struct traces *traces = &tracer.traces;
     for (size_t i = 0; i < self->lengths.count; i++) {
-        const struct length *one = &self->lengths.items[i];
+        struct length *one = &self->lengths.items[i];
+        one->mark = mark_of(length_block(one));
         if (traces_watch(traces, length_block(one), one->size) < 0) {
             return -1;
         }
@@ -120,8 +121,7 @@ find_all(Lengths *self)
         return -1;
     }
     for (size_t i = 0; i < self->lengths.count; i++) {
-        struct length *one = &self->lengths.items[i];
-        one->entries = length_entries(*one->counter);
+        self->lengths.items[i].entries = length_entries(&self->lengths.items[i]);
     }
     return 0;
 }
@@ -143,8 +143,24 @@ static inline bool
 is_there(const struct length *one)
 {
     const struct traces *traces = &tracer.traces;
-    uintptr_t block = length_block(one);
-    return !traces->gone[traces_gone_at(block)] || traces_is_watched(traces, block);
+    return !traces->gone[one->mark] || traces_is_watched(traces, length_block(one));
+}
+
+/* Held.  Reads lengths from `i` on, of `end` at most, up to the first that is dead: where it is. */
+static inline size_t
+read_until_dead(struct length *items, size_t i, size_t end, size_t ahead)
+{
+    for (; i < end; i++) {
+        PREFETCH(items[i + ahead].counter);
+        if (!is_there(&items[i])) {
+            break;
+        }
+        /* Most are as they were, and need not be written. */
+        if (items[i].entries != length_entries(&items[i])) {
+            items[i].entries = length_entries(&items[i]);
+        }
+    }
+    return i;
 }
 
 /* Held.  Reads the lengths of the others. */
@@ -152,21 +168,16 @@ static void
 drop_dead(Lengths *self)
 {
     struct length *items = self->lengths.items;
-    size_t kept = 0;
-    for (size_t i = 0; i < self->lengths.count; i++) {
-        fetch_ahead(self, i);
-        if (!is_there(&items[i])) {
-            continue;
-        }
-        uint32_t entries = length_entries(*items[i].counter);
-        /* Most are where they were and as they were, and need not be written. */
-        if (kept != i) {
+    size_t count = self->lengths.count, fetched = count > AHEAD ? count - AHEAD : 0;
+    /* The old ones come first, and hardly one of them dies. */
+    size_t kept = read_until_dead(items, 0, fetched, AHEAD);
+    kept = read_until_dead(items, kept, kept < fetched ? kept : count, 0);
+    for (size_t i = kept; i < count; i++) {
+        if (is_there(&items[i])) {
             items[kept] = items[i];
+            items[kept].entries = length_entries(&items[kept]);
+            kept++;
         }
-        if (items[kept].entries != entries) {
-            items[kept].entries = entries;
-        }
-        kept++;
     }
     self->lengths.count = kept;
     memset(tracer.traces.gone, 0, sizeof(tracer.traces.gone));
@@ -221,7 +232,8 @@ add_container(Lengths *self, PyObject *object, struct length_class class, size_t
         return -1;
     }
     struct length *last = &self->lengths.items[self->lengths.count - 1];
-    last->entries = length_entries(*last->counter);
+    last->mark = mark_of(length_block(last));
+    last->entries = length_entries(last);
     return 0;
 }
 
@@ -261,8 +273,9 @@ add_blocks(Lengths *self)
     const struct shadow_page *page;
     int found = 0;
     while ((page = shadow_next(&traces->gil.shadow, &walk)) != NULL) {
-        for (size_t i = 0; i < shadow_slots(page); i++) {
-            uint64_t word = page->slots[i];
+        size_t i = 0;
+        while ((i = shadow_word_from(page, i)) < shadow_slots(page)) {
+            uint64_t word = page->slots[i++];
             if (shadow_word_epoch(word) < first || shadow_word_traceback(word) == 0
                 || (word & SHADOW_WATCHED) || shadow_word_domain(word) != SNAPSHOT_OBJ
                 || shadow_word_size(word) == SHADOW_LARGE) {
@@ -307,24 +320,35 @@ is_older(const struct length *one, uint64_t before)
     return shadow_word_traceback(word) == 0 || traces->epochs[shadow_word_epoch(word)] < before;
 }
 
-/* By how many entries that one grew that grew most; -1: it cannot be told. */
-static int64_t
-find_longest_rise(const Lengths *self, uint64_t before)
+/* Held.  The longest rise of one from `i` to `end` that is older, if it is longer than that. */
+static inline int32_t
+longest_rise_of(const struct length *items, size_t i, size_t end, size_t ahead, uint64_t before,
+                int32_t longest)
 {
-    const struct traces *traces = &tracer.traces;
-    Py_ssize_t longest = 0;
-    int biased = tracer_lock();
-    bool can_tell = tracer_is_on() && self->sight != 0 && self->sight == traces->sight;
-    for (size_t i = 0; i < self->lengths.count && can_tell; i++) {
-        const struct length *one = &self->lengths.items[i];
-        fetch_ahead(self, i);
-        if (is_there(one) && *one->counter - (Py_ssize_t)one->entries > longest
-            && is_older(one, before)) {
-            longest = *one->counter - (Py_ssize_t)one->entries;
+    for (; i < end; i++) {
+        PREFETCH(items[i + ahead].counter);
+        if (is_there(&items[i]) && length_rise(&items[i]) > longest
+            && is_older(&items[i], before)) {
+            longest = length_rise(&items[i]);
         }
     }
+    return longest;
+}
+
+/* By how many entries that one grew that grew most; -1: it cannot be told. */
+static int32_t
+find_longest_rise(const Lengths *self, uint64_t before)
+{
+    const struct length *items = self->lengths.items;
+    size_t count = self->lengths.count, fetched = count > AHEAD ? count - AHEAD : 0;
+    int32_t longest = -1;
+    int biased = tracer_lock();
+    if (tracer_is_on() && self->sight != 0 && self->sight == tracer.traces.sight) {
+        longest = longest_rise_of(items, 0, fetched, AHEAD, before, 0);
+        longest = longest_rise_of(items, fetched, count, 0, before, longest);
+    }
     tracer_unlock(biased);
-    return can_tell ? longest : -1;
+    return longest;
 }
 
 /* -- in Python ---------------------------------------------------------------------------- */
@@ -411,11 +435,11 @@ longest_rise(PyObject *object, PyObject *before)
     if (tracer_check() < 0) {
         return PyErr_NoMemory();
     }
-    int64_t rise = find_longest_rise((Lengths *)object, epoch);
+    int32_t rise = find_longest_rise((Lengths *)object, epoch);
     if (rise < 0) {
         Py_RETURN_NONE;
     }
-    return PyLong_FromLongLong(rise);
+    return PyLong_FromLong(rise);
 }
 
 static PyObject *

@@ -25,9 +25,10 @@ enum length_kind {
 
 struct length {
     const Py_ssize_t *counter;  /* borrowed: where the object counts its entries */
-    uint32_t entries;           /* UINT32_MAX: as many or more */
-    uint16_t place;             /* bytes from the start of the object's block to the counter */
-    uint16_t size;              /* of the block, or less */
+    uint32_t entries;           /* as it said when it was read, the lower half */
+    uint16_t mark;              /* the reader's own, of the block */
+    uint8_t place;              /* bytes from the start of the object's block to the counter */
+    uint8_t size;               /* of the block, or less */
 };
 
 struct lengths {
@@ -47,11 +48,18 @@ length_block(const struct length *self)
 /* Bytes of such an object up to the end of its counter. */
 size_t length_least_size(unsigned kind);
 
-/* What a counter says. */
+/* What the counter says now. */
 static inline uint32_t
-length_entries(Py_ssize_t counter)
+length_entries(const struct length *self)
 {
-    return counter < 0 ? 0 : counter > UINT32_MAX ? UINT32_MAX : (uint32_t)counter;
+    return (uint32_t)*self->counter;
+}
+
+/* By how much that is more than when it was read, if by less than 2^31. */
+static inline int32_t
+length_rise(const struct length *self)
+{
+    return (int32_t)(length_entries(self) - self->entries);
 }
 
 /* What is known of a class by its address, without a look at it: it may be gone. */

@@ -57,8 +57,9 @@ tally_realm(struct tally *tally, const struct realm *realm)
     struct shadow_walk walk = {.since = tally->oldest};
     const struct shadow_page *page;
     while ((page = shadow_next(&realm->shadow, &walk)) != NULL) {
-        for (size_t i = 0; i < shadow_slots(page); i++) {
-            uint64_t word = page->slots[i];
+        size_t i = 0;
+        while ((i = shadow_word_from(page, i)) < shadow_slots(page)) {
+            uint64_t word = page->slots[i++];
             if (!tally->chosen[shadow_word_epoch(word)] || shadow_word_traceback(word) == 0) {
                 continue;
             }

@@ -41,8 +41,9 @@ freeze_realm(struct freeze *freeze, const struct realm *realm)
     struct shadow_walk walk = {0};
     const struct shadow_page *page;
     while ((page = shadow_next(&realm->shadow, &walk)) != NULL) {
-        for (size_t i = 0; i < shadow_slots(page); i++) {
-            uint64_t word = page->slots[i];
+        size_t i = 0;
+        while ((i = shadow_word_from(page, i)) < shadow_slots(page)) {
+            uint64_t word = page->slots[i++];
             if (shadow_word_traceback(word) != 0) {
                 uintptr_t address = shadow_address(&walk, word);
                 if (!traces_is_ghost(freeze->traces, realm, address)) {

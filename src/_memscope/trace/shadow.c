@@ -243,10 +243,9 @@ shadow_each(const struct shadow *self, shadow_visit visit, void *context)
     struct shadow_walk walk = {0};
     const struct shadow_page *page;
     while ((page = shadow_next(self, &walk)) != NULL) {
-        for (size_t i = 0; i < shadow_slots(page); i++) {
-            if (page->slots[i] != 0) {
-                visit(context, &page->slots[i]);
-            }
+        size_t i = 0;
+        while ((i = shadow_word_from(page, i)) < shadow_slots(page)) {
+            visit(context, &page->slots[i++]);
         }
     }
 }
@@ -258,12 +257,11 @@ shadow_renumber(struct shadow *self, unsigned (*renumbered)(unsigned epoch))
     while (shadow_next(self, &walk) != NULL) {
         struct shadow_page *page = shadow_page(self, walk.base);
         page->newest = (uint8_t)renumbered(page->newest);
-        for (size_t i = 0; i < shadow_slots(page); i++) {
+        size_t i = 0;
+        while ((i = shadow_word_from(page, i)) < shadow_slots(page)) {
             uint64_t word = page->slots[i];
-            if (word != 0) {
-                uint64_t epoch = shadow_epoch_bits(renumbered(shadow_word_epoch(word)));
-                page->slots[i] = (word & ~shadow_epoch_bits(255)) | epoch;
-            }
+            uint64_t epoch = shadow_epoch_bits(renumbered(shadow_word_epoch(word)));
+            page->slots[i++] = (word & ~shadow_epoch_bits(255)) | epoch;
         }
     }
     /* Not before: the walk goes by them. */

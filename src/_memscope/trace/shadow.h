@@ -37,6 +37,7 @@
 #ifndef MEMSCOPE_SHADOW_H
 #define MEMSCOPE_SHADOW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -265,8 +266,9 @@ uint64_t shadow_count(const struct shadow *self);
  *     struct shadow_walk walk = {.since = 0};
  *     const struct shadow_page *page;
  *     while ((page = shadow_next(shadow, &walk)) != NULL) {
- *         for (size_t i = 0; i < shadow_slots(page); i++) {
- *             if (page->slots[i] != 0) ... shadow_address(&walk, page->slots[i])
+ *         size_t i = 0;
+ *         while ((i = shadow_word_from(page, i)) < shadow_slots(page)) {
+ *             ... shadow_address(&walk, page->slots[i++])
  */
 struct shadow_walk {
     unsigned since; /* pages with no word of this epoch or a later one are left out */
@@ -281,6 +283,23 @@ static inline size_t
 shadow_slots(const struct shadow_page *page)
 {
     return (size_t)1 << (SHADOW_PAGE_BITS - page->shift);
+}
+
+/* The first slot from this one on that holds a word.  Most of a page is empty where a program
+ * frees what it makes: eight slots are passed at once. */
+static inline size_t
+shadow_word_from(const struct shadow_page *page, size_t slot)
+{
+    const uint64_t *slots = page->slots;
+    size_t count = shadow_slots(page);
+    while (slot < count && slots[slot] == 0) {
+        bool passes = slot % 8 == 0 && slot + 8 <= count
+                      && (slots[slot] | slots[slot + 1] | slots[slot + 2] | slots[slot + 3]
+                          | slots[slot + 4] | slots[slot + 5] | slots[slot + 6] | slots[slot + 7])
+                             == 0;
+        slot += passes ? 8 : 1;
+    }
+    return slot;
 }
 
 static inline uintptr_t
