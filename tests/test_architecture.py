@@ -97,7 +97,10 @@ ROWS = [
         "pytest_plugin/screening",
     },
     {"pytest_plugin/repeats", "pytest_plugin/settings", "pytest_plugin/trial"},
-    {"pytest_plugin/known", "pytest_plugin/limits", "pytest_plugin/reports"},
+    {
+        *("pytest_plugin/known", "pytest_plugin/limits", "pytest_plugin/reports"),
+        "pytest_plugin/signs",
+    },
     {"pytest_plugin/judge", "pytest_plugin/summary", "pytest_plugin/tracker"},
     {"pytest_plugin/__init__"},
     {

@@ -593,14 +593,19 @@ COUNTING_CALLS: dict[str, Callable[[], object]] = {
     "Lengths.leave_out": lambda: (_memscope.start(), noted().leave_out([[], {}]), _memscope.stop()),
     "Lengths.leave_out of nonsense": lambda: raises(lambda: noted().leave_out(())),
     "Lengths.longest_rise": lambda: (_memscope.start(), noted().longest_rise(1), _memscope.stop()),
+    "Lengths.note_hot": lambda: (_memscope.start(), noted().note_hot(), _memscope.stop()),
+    "Lengths.renew": lambda: (_memscope.start(), noted(hot=True).renew(1), _memscope.stop()),
+    "Lengths.renew of nonsense": lambda: raises(lambda: noted().renew("x")),
     "Lengths.longest_rise of nonsense": lambda: raises(lambda: noted().longest_rise("x")),
 }
 
 
-def noted() -> Any:
+def noted(*, hot: bool = False) -> Any:
     lengths = _memscope.Lengths()
     for _ in range(3):
         lengths.note()
+    if hot:
+        lengths.note_hot()
     return lengths
 
 

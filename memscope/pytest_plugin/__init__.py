@@ -15,8 +15,9 @@ names      by what the plugin is asked: modes, fixture, warning
 judge      measures each test, and judges those that left something behind
 repeats    runs a test again, unseen by the rest of pytest
 screening  what a test left behind, in a few microseconds; threads, files, tasks
+signs      whether a test shows a sign of a leak: a glance, and trials
 trial      the rounds, without a walk of the heap
-containers what it reads: the program's containers, without pytest's
+containers what both read: the program's containers, without pytest's
 limits     the peak of a test against its limit
 reports    a leak as the failure of its test
 outcome    what was found, as plain data that travels between processes

@@ -33,8 +33,15 @@ class Containers:
 
     def note(self) -> None:
         """Note the lengths.  Cost: as Lengths.note, and the first time a look at each test."""
+        self._leave_out(found_anew=self._lengths.note())
+
+    def note_hot(self) -> None:
+        """Those of containers that changed lately, to be compared by renew() (Lengths.note_hot)."""
+        self._leave_out(found_anew=self._lengths.note_hot())
+
+    def _leave_out(self, *, found_anew: bool) -> None:
         owners: Iterable[object] = self._owners
-        if self._lengths.note():
+        if found_anew:
             owners = [*self._tests, *_memscope.gc_objects([pytest.TestReport])]
         self._lengths.leave_out(held_by(owners))
         self._owners.clear()
@@ -42,6 +49,10 @@ class Containers:
     def longest_rise(self, before: int) -> int | None:
         """By how many entries that one grew that grew most (Lengths.longest_rise)."""
         return self._lengths.longest_rise(before)
+
+    def renew(self, before: int) -> int | None:
+        """As longest_rise(), after note_hot() too; what they hold now is noted (Lengths.renew)."""
+        return self._lengths.renew(before)
 
     def __len__(self) -> int:
         return len(self._lengths)

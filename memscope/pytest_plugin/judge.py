@@ -7,8 +7,7 @@ in steps, each of which costs more than the one before and is reached by fewer t
     1  collect the young garbage, and drop the values of its fixtures
     2  run the test again, and twice more: what comes with the first run only, a cache or an
        import, does not come with these
-    3  the rounds, without a walk of the heap (``trial``), as long as they may show a leak; and
-       if they show a sign, once more, with all garbage collected
+    3  the rounds, without a walk of the heap, as long as they may show a leak (``signs``)
     4  ``memscope.Watch``: the rounds, a walk of the heap after each, and a report
 
 A test that asks for it (``no_leaks``, ``memscope_leaks``) begins with step 3, its own run being the
@@ -28,7 +27,7 @@ import pytest
 from _pytest.outcomes import TEST_OUTCOME
 
 from memscope import _memscope
-from memscope.caches import all_frozen, empty_free_lists, empty_type_cache, has_frozen
+from memscope.caches import all_frozen, empty_free_lists, has_frozen
 from memscope.leaks import NFRAME, Watch, left_since
 from memscope.pytest_plugin import screening
 from memscope.pytest_plugin.containers import Containers
@@ -45,22 +44,17 @@ from memscope.pytest_plugin.repeats import (
     why_not_repeated,
 )
 from memscope.pytest_plugin.settings import kept_by_fixtures
-from memscope.pytest_plugin.trial import Trial, enough_of
+from memscope.pytest_plugin.signs import Signs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
-
-    import pluggy
 
     from memscope.leak_report import LeakReport
     from memscope.pytest_plugin.settings import Settings, Wish
     from memscope.testing import Allowance
 
 __all__ = ["Judge", "Unweighed"]
-
-BETWEEN = 3
-"""Rounds after which it is seen whether they leave something, if more are to be run."""
 
 FRAMES = 1
 """Frames of a traceback while tests run; what judges them traces more."""
@@ -95,8 +89,8 @@ class Judge:
         self.known = Known.read(settings.known)
         self.scale = screening.Scale()
         self.floor = screening.Floor()
-        self.lightly, self.with_names = screening.Backoff(), screening.Backoff()
         self.containers = Containers()
+        self.signs = Signs(self.scale, self.containers)
         self.test: Test | None = None
         self._in_body = self._untraced = False
         self.in_repeat = False
@@ -109,15 +103,20 @@ class Judge:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.containers = Containers(session.items)
+        self.signs = Signs(self.scale, self.containers)
         for item in session.items:
             try:
                 self._wishes[item] = self.settings.wish(item)
             except (TypeError, ValueError) as error:
                 raise pytest.UsageError(f"{item.nodeid}: {error}") from None
-        hooks = session.config.hook
-        for hook in (hooks.pytest_runtest_setup, hooks.pytest_runtest_call):
-            _call_before_runner(hook, self)
-        _call_before_runner(hooks.pytest_runtest_teardown, self)
+        hook = session.config.hook
+        for each in (
+            *hook.pytest_runtest_setup.get_hookimpls(),
+            *hook.pytest_runtest_call.get_hookimpls(),
+            *hook.pytest_runtest_teardown.get_hookimpls(),
+        ):
+            if each.plugin_name == "runner":
+                each.function = self._traced(each.function)  # type: ignore[misc]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
@@ -168,10 +167,7 @@ class Judge:
             own = plugin.plugin is self or plugin.plugin_name == "runner"
             # One that repeats tests in its own way logs them in its own way.
             if not (
-                own
-                or plugin.hookwrapper
-                or plugin.wrapper
-                or _is_idle_flaky(plugin.function, item)
+                own or plugin.hookwrapper or plugin.wrapper or _is_idle_flaky(plugin.function, item)
             ):
                 given = {"item": item, "nextitem": nextitem}
                 if plugin.function(*(given[name] for name in plugin.argnames)) is not None:
@@ -184,6 +180,21 @@ class Judge:
             self._warn(item, report)
             hook.pytest_runtest_logreport(report=report)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+    def _traced(self, function: Callable[..., object]) -> Callable[..., object]:
+        """That of pytest's runner, and nothing around it: what others do there is not the test's.
+
+        Not by a hook of its own, for what pytest makes of each call would be traced then."""
+
+        def traced(*args: object) -> object:
+            __tracebackhide__ = True
+            _resume()
+            try:
+                return function(*args)
+            finally:
+                self._pause()
+
+        return traced
 
     def _pause(self) -> None:
         """Do not trace what this thread allocates, if it was not traced when the test began."""
@@ -220,22 +231,7 @@ class Judge:
         if self.settings.all:
             self.test.full_collections = screening.full_collections()
             self.scale.zero()
-        try:
-            return (yield)
-        finally:
-            self._pause()
-
-    @pytest.hookimpl(specname="pytest_runtest_setup")
-    def pytest_trace_setup(self) -> None:
-        _resume()
-
-    @pytest.hookimpl(specname="pytest_runtest_call")
-    def pytest_trace_call(self) -> None:
-        _resume()
-
-    @pytest.hookimpl(specname="pytest_runtest_teardown")
-    def pytest_trace_teardown(self) -> None:
-        _resume()
+        return (yield)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -248,7 +244,6 @@ class Judge:
         finally:
             self._in_body = False
             self.test.outcome.peak = peak.bytes()
-            self._pause()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -291,8 +286,6 @@ class Judge:
             result = yield
         except TEST_OUTCOME as error:
             errors.append(error)
-        finally:
-            self._pause()
         if len(errors) > 1:
             raise BaseExceptionGroup("errors during test teardown", errors[::-1])
         if errors:
@@ -345,11 +338,10 @@ class Judge:
         if test.wish.rounds == 1:
             self._one_round(test, "it asks for one", allowance, True)
             return
-        sweeper = screening.Sweeper()
         with self._unseen_of(test.item.config) as unseen:
             test.repeats.forget_last_run()
             try:
-                self._look_closer(test, unseen, sweeper, allowance)
+                self._look_closer(test, unseen, None, allowance)
             except CannotRepeatError as error:
                 if test.repeats.count == 1:
                     why = f"it could not be repeated ({error})"
@@ -358,78 +350,17 @@ class Judge:
                     self._give_up(test, error)
 
     def _look_closer(
-        self, test: Test, unseen: Unseen, sweeper: screening.Sweeper, allowance: Allowance
+        self,
+        test: Test,
+        unseen: Unseen,
+        sweeper: screening.Sweeper | None,
+        allowance: Allowance,
     ) -> None:
         """The rounds: without a walk of the heap, and with walks if these show a sign of a leak."""
-        for turns in self._turns(test, unseen, sweeper):
+        rounds = test.wish.rounds
+        for turns in self.signs.turns(test.repeats, unseen, test.outcome, rounds, sweeper):
             if self._rounds(test, unseen, allowance, turns=turns):
                 return
-
-    def _turns(self, test: Test, unseen: Unseen, sweeper: screening.Sweeper) -> tuple[int, ...]:
-        """Of how many runs each round is to be that may show a leak, one try after the other: what
-        comes with every second run comes with each two of them.  Empty without a sign.
-
-        A sign must come twice.  The first rounds may be unlike those after them: what pytest made
-        before memory was traced is replaced there by what the tracer knows.  And what a run
-        replaces when it is old, the second time is collected.
-        """
-        if not screening.collects():
-            test.repeats.run_unseen(unseen)
-            return (1, 2)
-        fixtures = tuple(getattr(test.item, "fixturenames", ()))
-        if enough_of(test.wish.rounds) < test.wish.rounds and self.lightly.is_due(fixtures):
-            silent = self._is_silent(test, unseen, sweeper, fixtures)
-            self.lightly.note(fixtures, worked=silent)
-            if silent:
-                return ()
-        else:
-            trial, tries = self._try(test, unseen, sweeper)
-            if not tries or trial.left_other_things():
-                return tries
-        try:
-            with sweeper.exactly():
-                test.repeats.run_unseen(unseen)
-                return self._try(test, unseen, sweeper)[1]
-        except CannotRepeatError:  # perhaps it missed what is frozen
-            return (1, 2)
-
-    def _is_silent(
-        self, test: Test, unseen: Unseen, sweeper: screening.Sweeper, fixtures: tuple[str, ...]
-    ) -> bool:
-        """Whether the first rounds leave nothing at all, as those of most tests, and are enough to
-        say so.  What lives is read when they are over, and caches are left alone."""
-        enough = enough_of(test.wish.rounds)
-        trial = Trial(test.wish.rounds, self.scale, sweeper, self.containers, lightly=True)
-        leaves_names = not self.with_names.is_due(fixtures)
-        if leaves_names:
-            empty_type_cache()
-        trial.note(0)
-        over, silent = 0, False
-        while not silent and trial.is_silent():
-            test.repeats.run_unseen(unseen)
-            over += 1
-            if over >= enough or over % BETWEEN == 0:
-                trial.note(over)
-                test.outcome.rounds = over
-            silent = trial.over >= enough and trial.is_clean()
-        if not leaves_names:
-            self.with_names.note(fixtures, worked=not trial.found_names)
-        return silent
-
-    def _try(
-        self, test: Test, unseen: Unseen, sweeper: screening.Sweeper
-    ) -> tuple[Trial, tuple[int, ...]]:
-        trial = Trial(test.wish.rounds, self.scale, sweeper, self.containers)
-        for number in range(test.wish.rounds + 1):
-            if number:
-                test.repeats.run_unseen(unseen)
-            trial.note(number)
-            test.outcome.rounds = trial.over
-            if trial.is_plain():
-                return trial, (1,)
-            if trial.is_clean():
-                return trial, ()
-        return trial, (1, 2) if trial.suspects() else ()
 
     def _screen(self, test: Test) -> None:
         """Look at what a test left that did not ask for it, in steps."""
@@ -650,18 +581,6 @@ def _resume() -> None:
     """Trace what this thread allocates, if that was paused."""
     if _memscope.pause(False):
         empty_free_lists()  # a container that is made of what waits there could not be known
-
-
-def _call_before_runner(hook: pluggy.HookCaller, plugin: object) -> None:
-    """Call *plugin* just before pytest's runner, after all others that wrap nothing: what these
-    allocate is not the test's."""
-    impls: list[pluggy.HookImpl] = getattr(hook, "_hookimpls", [])
-    plain = [one for one in impls if not one.wrapper and not one.hookwrapper]
-    own = next((one for one in plain if one.plugin is plugin), None)
-    runner = next((one for one in plain if one.plugin_name == "runner"), None)
-    if own is not None and runner is not None:
-        impls.remove(own)
-        impls.insert(impls.index(runner) + 1, own)
 
 
 def _is_idle_flaky(hook: Callable[..., object], item: pytest.Item) -> bool:

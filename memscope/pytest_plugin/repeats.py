@@ -249,29 +249,34 @@ class Unseen:
         self._subtests = _failed_subtests(config)
         # Exceptions in finalizers and threads: pytest's hooks would collect them after each phase.
         self._uncaught = _uncaught(config)
-        self._aside: list[tuple[Any, Any]] = []
-        self._impls: list[list[Any]] = []
+        # Containers that stay: one that is made for each test may take the place of another, which
+        # looks like a change of that one's length.
+        self._aside: list[Any] = [None] * len(self._handlers)
+        self._records: list[list[Any]] = [[] for _ in self._handlers]
+        self._impls: list[Any] = [None] * len(hooks)
+        self._no_impls: list[list[Any]] = [[] for _ in hooks]
         self._failed_subtests: dict[Any, int] = {}
-        self._uncaught_before: list[list[Any]] = []
+        self._uncaught_before: list[list[Any]] = [[] for _ in self._uncaught]
+        self._not_warned: list[Any] = []
+        self._warned = self._not_warned
         self._printed = ("", "")
         self._warnings = warnings.catch_warnings(record=True)
-        self._warned: list[Any] = []
 
     def __enter__(self) -> Self:
-        self._aside = [(handler.records, handler.stream) for handler in self._handlers]
         # A subtest reports itself, of a repetition too: nobody is to hear of that.
-        self._impls = [hook._hookimpls for hook in self._hooks]
-        for hook in self._hooks:
-            hook._hookimpls = []
-        self._failed_subtests = dict(self._subtests)
-        self._uncaught_before = [list(queue) for queue in self._uncaught]
+        for at, hook in enumerate(self._hooks):
+            self._impls[at], hook._hookimpls = hook._hookimpls, self._no_impls[at]
+        self._failed_subtests.update(self._subtests)
+        for queue, before in zip(self._uncaught, self._uncaught_before, strict=True):
+            before.extend(queue)
         self._printed = self._read()
         self._warnings = warnings.catch_warnings(record=True)
-        # Not "or []": an empty list is the one that is going to record.
+        # Not "or": an empty list is the one that is going to record.
         warned: list[Any] | None = self._warnings.__enter__()
-        self._warned = [] if warned is None else warned
-        for handler in self._handlers:
-            handler.records, handler.stream = [], io.StringIO()
+        self._warned = self._not_warned if warned is None else warned
+        for at, handler in enumerate(self._handlers):
+            self._aside[at] = handler.records, handler.stream
+            handler.records, handler.stream = self._records[at], io.StringIO()
         self.clear()
         return self
 
@@ -299,14 +304,18 @@ class Unseen:
         self.clear()
         for queue, before in zip(self._uncaught, self._uncaught_before, strict=True):
             queue.extend(before)
+            before.clear()
         self._warnings.__exit__(None, None, None)
+        self._warned = self._not_warned
         for hook, impls in zip(self._hooks, self._impls, strict=True):
             hook._hookimpls = impls
         self._subtests.clear()
         self._subtests.update(self._failed_subtests)
+        self._failed_subtests.clear()
         for stream, text in zip((sys.stdout, sys.stderr), self._printed, strict=True):
             if text:
                 stream.write(text)
-        for handler, (records, stream) in zip(self._handlers, self._aside, strict=True):
-            handler.records, handler.stream = records, stream
-        self._printed, self._aside, self._uncaught_before, self._warned = ("", ""), [], [], []
+        for at, handler in enumerate(self._handlers):
+            handler.records, handler.stream = self._aside[at]
+            self._aside[at] = None
+        self._printed = ("", "")

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
-    "Backoff",
     "Floor",
     "Leftovers",
     "Scale",
@@ -116,30 +115,9 @@ class Floor:
         self._seen.setdefault(kind, deque(maxlen=LESSONS_KEPT)).append(grown)
 
 
-class Backoff:
-    """Whether what is cheap if it works is worth a try, with tests of some kind: after each failure
-    not for twice as many of them as before."""
-
-    def __init__(self) -> None:
-        self._waits: dict[object, tuple[int, int]] = {}
-
-    def is_due(self, kind: object) -> bool:
-        left, last = self._waits.get(kind, (0, 0))
-        if left:
-            self._waits[kind] = left - 1, last
-        return not left
-
-    def note(self, kind: object, *, worked: bool) -> None:
-        last = 0 if worked else min(max(2 * self._waits.get(kind, (0, 0))[1], 1), MOST_WAIT)
-        self._waits[kind] = last, last
-
-
 LESSONS, LESSONS_KEPT = 2, 9
 GRAIN = 16
 """Bytes: the smallest block."""
-
-MOST_WAIT = 64
-"""Tests for which a Backoff waits at most."""
 
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
@@ -191,17 +169,8 @@ class Sweeper:
             finally:
                 self._is_exact = False
 
-    def sweep(self, *, lightly: bool = False) -> bool:
-        """Whether it took a full collection, which may have freed what was garbage before.
-
-        *lightly*: leave the type cache, or the runs that follow are slower than others; and what
-        garbage became old, which shows as growth.
-        """
-        if lightly:
-            young_garbage()
-            if not empty_free_lists() and collects():
-                gc.collect()
-            return False
+    def sweep(self) -> bool:
+        """Whether it took a full collection, which may have freed what was garbage before."""
         empty_type_cache()
         if self._is_exact:
             gc.collect()  # which empties the free lists too

@@ -16,10 +16,6 @@ A leak comes with every second round, or with half of them in some other order, 
 middle of them.  So if none has shown by then, or those that are left are too few for one, they are
 not run.
 
-Most tests leave nothing at all in any round but the first.  That can be seen *lightly*: the type
-cache is left alone, without which all code is slower for a while, and what lives is read after
-every second round.  A test that changes what lives is tried again in full.
-
 The free lists are empty when a round begins.  So an object that it makes lies in a block that it
 allocated, although the tracer does not see who takes an object from a free list; or in that of
 an older one which it dropped, and if that was replaced, there is a new block after all.
@@ -42,7 +38,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from memscope import _memscope
-from memscope.caches import empty_type_cache
 from memscope.pytest_plugin import screening
 
 if TYPE_CHECKING:
@@ -75,13 +70,10 @@ class Trial:
         scale: screening.Scale,
         sweeper: screening.Sweeper,
         containers: Containers,
-        *,
-        lightly: bool = False,
     ) -> None:
         self._scale = scale
         self._containers = containers
         self._sweeper = sweeper
-        self._lightly = lightly
         self._rounds = rounds
         self._least_rise = max((rounds - 1) // 2, 1)
         """Entries that a container must have got to be suspected."""
@@ -91,8 +83,6 @@ class Trial:
         """Rounds in which a pile must grow (``piles.grows``)."""
         self.over = 0
         """Rounds that were run."""
-        self.found_names = False
-        """Whether the type cache was emptied, tried lightly, to see whether what lives is there."""
         self._left = screening.leftovers()
         # Arrays: what is noted after a round must not be growth itself.
         self._bytes = array("Q", [0] * (rounds + 1))
@@ -105,27 +95,14 @@ class Trial:
         """Note what lives after so many rounds.
 
         First before any: from the same line as the others, so that the same objects of the
-        interpreter's live at each time.  What rounds left that were not noted counts as left by
-        the first of them.
+        interpreter's live at each time.
         """
-        last, self.over = self.over, over
+        self.over = over
         # First the epoch: what is in the free lists after them is from the next one.
         if _memscope.is_tracing():
             self._epochs[self.over] = _memscope.advance_epoch()
-        for lightly in (True, False) if self._lightly else (False,):
-            if self._lightly and not lightly:  # perhaps names of attributes, made for one look
-                self.found_names = True
-                empty_type_cache()
-            self._sweeper.sweep(lightly=self._lightly)
-            self._bytes[over] = _memscope.get_traced_memory()[0]
-            if self._bytes[over] == self._bytes[last]:
-                break
-        for between in range(last + 1, over):
-            self._bytes[between], self._epochs[between] = self._bytes[over], self._epochs[over]
-
-    def is_silent(self) -> bool:
-        """Whether no round but the first changed what lives, and more are to come."""
-        return self.over < self._rounds and not any(self._steps()[1:])
+        self._sweeper.sweep()
+        self._bytes[self.over] = _memscope.get_traced_memory()[0]
 
     def is_plain(self) -> bool:
         """Whether a leak shows by now, the same in each round: more of them would say no more."""

@@ -58,6 +58,10 @@ def put(made: Any, count: int) -> None:
         made.update(NUMBERS[:count])
 
 
+def size_of(made: Any) -> int:
+    return list.__len__(made) if isinstance(made, list) else len(made)
+
+
 KINDS: dict[str, Callable[[], Any]] = {
     "list": list,
     "dict": dict,
@@ -90,6 +94,12 @@ def lengths() -> Any:
 def rise(lengths: Any) -> int | None:
     """With all that was made before now."""
     found: int | None = lengths.longest_rise(_memscope.get_epoch() + 1)
+    return found
+
+
+def renewed(lengths: Any) -> int | None:
+    """As rise(), and what they hold now is noted."""
+    found: int | None = lengths.renew(_memscope.get_epoch() + 1)
     return found
 
 
@@ -386,10 +396,99 @@ def test_when_it_cannot_be_told(lengths: Any) -> None:
     assert rise(lengths) is None
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_that_changed_lately(kind: str, tracing: None, lengths: Any) -> None:
+    made = KINDS[kind]()
+    put(made, 1)
+    lengths.note()
+    put(made, 100)
+    lengths.note()
+    put(made, 300)
+    lengths.note_hot()
+    assert renewed(lengths) == 0
+    put(made, 350)
+    size = size_of(made)
+    lengths.note_hot()
+    put(made, 1000)
+    assert renewed(lengths) == size_of(made) - size
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_that_is_new(kind: str, tracing: None, lengths: Any) -> None:
+    lengths.note()
+    made = KINDS[kind]()
+    put(made, 5)
+    lengths.note_hot()
+    size = size_of(made)
+    put(made, 1000)
+    assert renewed(lengths) == size_of(made) - size
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("grows", [True, False])
+def test_one_that_did_not_change_lately(
+    kind: str, when: str, grows: bool, tracing: None, lengths: Any
+) -> None:
+    made = KINDS[kind]()
+    put(made, 50)
+    lengths.note()
+    lengths.note_hot()
+    assert renewed(lengths) == 0
+    if when == "after":
+        lengths.note_hot()
+    put(made, 100) if grows else made.clear()
+    if when == "before":
+        lengths.note_hot()
+    # By how much it grew since the note is not known: it may have been less before.
+    assert renewed(lengths) is None
+    lengths.note_hot()
+    put(made, 500)
+    assert (renewed(lengths) or 0) >= 400
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("between", ["nothing", "note", "note_hot"])
+def test_who_lies_where_the_dead_lay(kind: str, between: str, tracing: None, lengths: Any) -> None:
+    # More than a free list has: an object from there has an old block.
+    made = tuple(KINDS[kind]() for _ in range(500))
+    lengths.note()
+    if between != "nothing":
+        getattr(lengths, between)()
+    del made
+    again = tuple(KINDS[kind]() for _ in range(400))
+    for one in again[-250:]:
+        put(one, 50)
+    size = size_of(again[-1])
+    lengths.note_hot()
+    put(again[-1], 60)
+    # One of a free list is what was noted, with other entries.
+    assert renewed(lengths) in (size_of(again[-1]) - size, None)
+    count = len(lengths)
+    lengths.note_hot()
+    assert renewed(lengths) == 0
+    assert len(lengths) <= count
+    size = size_of(again[-1])
+    lengths.note_hot()
+    put(again[-1], 1000)
+    assert renewed(lengths) == size_of(again[-1]) - size
+
+
+def test_a_rise_after_the_hot_were_noted_is_known_to_renew_alone(
+    tracing: None, lengths: Any
+) -> None:
+    lengths.note()
+    lengths.note_hot()
+    assert rise(lengths) is None
+    assert renewed(lengths) == 0
+    assert rise(lengths) == 0
+
+
 @pytest.mark.parametrize("epoch", [-1, 1 << 64, "1", 1.5, None])
-def test_what_is_no_epoch(epoch: Any, lengths: Any) -> None:
+@pytest.mark.parametrize("method", ["longest_rise", "renew"])
+def test_what_is_no_epoch(method: str, epoch: Any, lengths: Any) -> None:
     with pytest.raises((OverflowError, TypeError)):
-        lengths.longest_rise(epoch)
+        getattr(lengths, method)(epoch)
 
 
 @pytest.mark.parametrize("arguments", [(1,), ([],)])
@@ -404,7 +503,7 @@ STEPS = st.lists(
         st.sampled_from(
             (
                 *("make", "make", "put", "put", "take", "drop", "note", "epoch", "epochs"),
-                *("collect", "freeze", "class", "look", "leave out"),
+                *("collect", "freeze", "class", "look", "leave out", "note hot", "renew"),
             )
         ),
         st.integers(0, PLACES - 1),
@@ -441,7 +540,13 @@ class Naive:
         elif action == "take" and made is not None:
             made.clear()
         elif action == "note":
-            self.note()
+            self.note(self.lengths.note())
+        elif action == "note hot":
+            self.note(self.lengths.note_hot())
+        elif action == "renew":
+            self.compare(renewed(self.lengths))
+            for at in range(PLACES):
+                self.noted[at] = None if self.noted[at] is None else self.size(at)
         elif action in ("epoch", "epochs"):
             for _ in range(1 if action == "epoch" else 9 * count):
                 _memscope.advance_epoch()
@@ -455,26 +560,25 @@ class Naive:
             self.kinds[self.last] = type("Made", (random.choice([list, dict, set]),), {})
             self.last += 1
         elif action == "look":
-            self.look()
+            self.compare(rise(self.lengths))
 
     def size(self, place: int) -> int:
         made = self.made[place]
-        return 0 if made is None else list.__len__(made) if isinstance(made, list) else len(made)
+        return 0 if made is None else size_of(made)
 
-    def note(self) -> None:
-        if self.lengths.note():
+    def note(self, found_anew: bool) -> None:
+        if found_anew:
             self.out = [False] * PLACES
         for place in range(PLACES):
             known = self.made[place] is not None and not self.out[place]
             self.noted[place] = self.size(place) if known else None
 
-    def look(self) -> None:
+    def compare(self, found: int | None) -> None:
         longest = 0
         for place in range(PLACES):
             before = self.noted[place]
             if before is not None:
                 longest = max(longest, self.size(place) - before)
-        found = rise(self.lengths)
         if found is not None and longest > 3:  # a few of those of pytest may grow meanwhile
             # One of a free list that is made anew counts as well.
             assert found >= longest
@@ -485,14 +589,14 @@ def test_any_of_it(steps: list[tuple[str, int, int]]) -> None:
     _memscope.start()
     try:
         naive = Naive()
-        naive.note()
+        naive.step("note", 0, 0)
         for one in steps:
             naive.step(*one)
-        naive.look()
-        naive.note()
+        naive.step("look", 0, 0)
+        naive.step("note", 0, 0)
         for place in range(PLACES):
             if naive.made[place] is not None:
                 put(naive.made[place], 100)
-        naive.look()
+        naive.step("look", 0, 0)
     finally:
         _memscope.stop()

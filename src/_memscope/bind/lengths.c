@@ -14,6 +14,11 @@
  *                stand is the address of a class of containers.  Those are known from the
  *                pass, and new ones found in the same way, by their metaclasses.
  *
+ * A pass over the containers still takes a cache miss for each.  By far most are as they were when
+ * they were last read, so the pass after some work can be the one before the next, too: between
+ * the two, only those are read that changed in one of the last hundred passes, the hot ones.  If
+ * another has changed then, it is not known when, and renew() says so.
+ *
  * Those that are of no interest can be left out, or what is read would become more and more: they
  * are not watched any longer, and so not read.
  *
@@ -32,11 +37,15 @@
 typedef struct {
     PyObject_HEAD
     struct lengths lengths;
+    uint32_t *hot;              /* where in the list those are that changed lately */
+    size_t hot_count, hot_capacity;
     struct hashmap classes;
     uint64_t sight;             /* traces.sight while the list is whole; 0: it is not */
-    uint64_t since;             /* epoch in which it was last made whole; since the last pass
+    uint64_t since;             /* epoch in which it was last made whole; since all were found
                                    it has been seen of each block whether it ended */
-    unsigned notes;             /* since the last pass */
+    uint64_t read;              /* epoch that began when all were last read */
+    unsigned notes;             /* since all were found */
+    bool of_hot;                /* the last note read those alone */
 } Lengths;
 
 enum {
@@ -47,6 +56,12 @@ enum {
     MOST_EPOCHS = 100,
     /* Items of which the memory is asked for before they are read. */
     AHEAD = 16,
+};
+
+/* In `heat` of one: how many passes ago it was found changed, counted from HOT down, and */
+enum {
+    HOT = 100,
+    NOTED = 1 << 7,             /* it was read by the last note, which did not read all */
 };
 
 /* Where traces.gone has a word of this block: read for each container in each pass. */
@@ -62,6 +77,7 @@ lengths_forget(Lengths *self)
 {
     lengths_release(&self->lengths);
     hashmap_clear(&self->classes);
+    self->hot_count = 0;
     self->sight = 0;
 }
 
@@ -100,8 +116,9 @@ watch_all(Lengths *self)
     self->sight = ++traces->sight;
     memset(traces->gone, 0, sizeof(traces->gone));
     /* Of older blocks some may have ended unseen: the trace of one says nothing. */
-    self->since = traces_advance_epoch(traces);
+    self->since = self->read = traces_advance_epoch(traces);
     self->notes = 0;
+    self->of_hot = false;
     return 0;
 }
 
@@ -133,54 +150,142 @@ static int
 is_whole(const Lengths *self)
 {
     const struct traces *traces = &tracer.traces;
-    return self->sight != 0 && self->sight == traces->sight
-           && traces->now - self->since <= MOST_EPOCHS && self->notes < MOST_NOTES;
+    uint64_t oldest = self->read < self->since ? self->read : self->since;
+    return self->sight != 0 && self->sight == traces->sight && traces->now - oldest <= MOST_EPOCHS
+           && self->notes < MOST_NOTES;
 }
 
 /* Held.  Whether the container lives, and is not left out.  Its trace is looked at only where
- * there is a hint that it may not. */
+ * there is a hint that it may not; then the block may be that of another by now, which is in the
+ * list too. */
 static inline bool
-is_there(const struct length *one)
+is_there(const Lengths *self, const struct length *one)
 {
     const struct traces *traces = &tracer.traces;
-    return !traces->gone[one->mark] || traces_is_watched(traces, length_block(one));
+    if (!traces->gone[one->mark]) {
+        return true;
+    }
+    uint64_t word = shadow_get(&traces->gil.shadow, length_block(one));
+    uint64_t seen = one->heat & NOTED ? self->since : self->read;
+    return (word & SHADOW_WATCHED)
+           && (shadow_word_traceback(word) == 0 || traces->epochs[shadow_word_epoch(word)] < seen);
 }
 
-/* Held.  Reads lengths from `i` on, of `end` at most, up to the first that is dead: where it is. */
-static inline size_t
-read_until_dead(struct length *items, size_t i, size_t end, size_t ahead)
+/* Held.  Whether it was allocated before that epoch, for all that is known: another may lie in
+ * its block now, which was in a free list meanwhile. */
+static bool
+is_older(const struct length *one, uint64_t before)
 {
+    const struct traces *traces = &tracer.traces;
+    uint64_t word = shadow_get(&traces->gil.shadow, length_block(one));
+    return shadow_word_traceback(word) == 0 || traces->epochs[shadow_word_epoch(word)] < before;
+}
+
+struct reading {
+    uint64_t before;            /* what was allocated in this epoch or later does not count */
+    bool of_hot;                /* since the last note only those say by how much they rose */
+    bool is_unsure;             /* another has changed, before that note or after */
+    int32_t longest;            /* rise of one, so far */
+};
+
+/* Held.  -1 without memory; what it has to say then is that the list is not whole. */
+static int
+add_hot(Lengths *self, size_t i)
+{
+    if (self->hot_count == self->hot_capacity
+        && mem_grow((void **)&self->hot, &self->hot_capacity, self->hot_count + 1,
+                    sizeof *self->hot)
+               < 0) {
+        return -1;
+    }
+    self->hot[self->hot_count++] = (uint32_t)i;
+    return 0;
+}
+
+static void
+read_length(struct length *one, struct reading *reading)
+{
+    int32_t rise = length_rise(one);
+    if (rise == 0) {
+        one->heat = (uint8_t)(one->heat & ~NOTED);
+        one->heat -= one->heat > 0;
+        return;
+    }
+    if (reading->of_hot && !(one->heat & NOTED)) {
+        reading->is_unsure = reading->is_unsure || is_older(one, reading->before);
+    }
+    else if (rise > reading->longest && is_older(one, reading->before)) {
+        reading->longest = rise;
+    }
+    one->entries = length_entries(one);
+    one->heat = HOT;
+}
+
+static inline void
+read_one(Lengths *self, size_t i, struct reading *reading)
+{
+    struct length *one = &self->lengths.items[i];
+    /* Most are as they were, and need not be written. */
+    if (one->heat != 0 || length_rise(one) != 0) {
+        read_length(one, reading);
+        if (one->heat != 0 && add_hot(self, i) < 0) {
+            self->sight = 0;
+        }
+    }
+}
+
+/* Held.  Reads them from `i` on, of `end` at most, up to the first that is dead: where it is. */
+static inline size_t
+read_until_dead(Lengths *self, size_t i, size_t end, size_t ahead, struct reading *reading)
+{
+    const struct length *items = self->lengths.items;
     for (; i < end; i++) {
         PREFETCH(items[i + ahead].counter);
-        if (!is_there(&items[i])) {
+        if (!is_there(self, &items[i])) {
             break;
         }
-        /* Most are as they were, and need not be written. */
-        if (items[i].entries != length_entries(&items[i])) {
-            items[i].entries = length_entries(&items[i]);
-        }
+        read_one(self, i, reading);
     }
     return i;
 }
 
-/* Held.  Reads the lengths of the others. */
+/* Held.  Drops the dead, reads the lengths of the others and compares them with what was noted. */
 static void
-drop_dead(Lengths *self)
+read_all(Lengths *self, struct reading *reading)
 {
     struct length *items = self->lengths.items;
     size_t count = self->lengths.count, fetched = count > AHEAD ? count - AHEAD : 0;
+    self->hot_count = 0;
     /* The old ones come first, and hardly one of them dies. */
-    size_t kept = read_until_dead(items, 0, fetched, AHEAD);
-    kept = read_until_dead(items, kept, kept < fetched ? kept : count, 0);
+    size_t kept = read_until_dead(self, 0, fetched, AHEAD, reading);
+    kept = read_until_dead(self, kept, kept < fetched ? kept : count, 0, reading);
     for (size_t i = kept; i < count; i++) {
-        if (is_there(&items[i])) {
+        if (is_there(self, &items[i])) {
             items[kept] = items[i];
-            items[kept].entries = length_entries(&items[kept]);
-            kept++;
+            read_one(self, kept++, reading);
         }
     }
     self->lengths.count = kept;
     memset(tracer.traces.gone, 0, sizeof(tracer.traces.gone));
+    self->read = traces_advance_epoch(&tracer.traces);
+}
+
+/* Held.  Reads those alone that change more often than others. */
+static void
+read_hot(Lengths *self)
+{
+    for (size_t i = 0; i < self->hot_count; i++) {
+        struct length *one = &self->lengths.items[self->hot[i]];
+        if (!is_there(self, one)) {
+            one->heat &= (uint8_t)~NOTED;
+            continue;
+        }
+        if (length_rise(one) != 0) {
+            one->entries = length_entries(one);
+            one->heat = HOT;
+        }
+        one->heat |= NOTED;
+    }
 }
 
 /* What an object may have before it in its block. */
@@ -228,12 +333,14 @@ add_container(Lengths *self, PyObject *object, struct length_class class, size_t
         return 0;
     }
     if (traces_watch(&tracer.traces, (uintptr_t)object - class.before, room) < 0
+        || add_hot(self, self->lengths.count) < 0
         || lengths_add(&self->lengths, object, class.kind, class.before) < 0) {
         return -1;
     }
     struct length *last = &self->lengths.items[self->lengths.count - 1];
     last->mark = mark_of(length_block(last));
     last->entries = length_entries(last);
+    last->heat = NOTED | HOT; /* its place may soon be taken by another, by way of a free list */
     return 0;
 }
 
@@ -293,11 +400,17 @@ add_blocks(Lengths *self)
 
 /* 0 if the list is whole again, 1 if a pass is needed for that, -1 without memory. */
 static int
-keep_up(Lengths *self)
+keep_up(Lengths *self, bool hot)
 {
     int result = 1, biased = tracer_lock();
     if (tracer_is_on() && is_whole(self)) {
-        drop_dead(self);
+        if (hot) {
+            read_hot(self);
+        }
+        else {
+            read_all(self, &(struct reading){0});
+        }
+        self->of_hot = hot;
         /* Of a class that was not known there may be instances already. */
         do {
             result = add_blocks(self);
@@ -310,24 +423,15 @@ keep_up(Lengths *self)
     return result;
 }
 
-/* Held.  Whether it was allocated before that epoch, for all that is known: another may lie in
- * its block now, which was in a free list meanwhile. */
-static bool
-is_older(const struct length *one, uint64_t before)
-{
-    const struct traces *traces = &tracer.traces;
-    uint64_t word = shadow_get(&traces->gil.shadow, length_block(one));
-    return shadow_word_traceback(word) == 0 || traces->epochs[shadow_word_epoch(word)] < before;
-}
-
 /* Held.  The longest rise of one from `i` to `end` that is older, if it is longer than that. */
 static inline int32_t
-longest_rise_of(const struct length *items, size_t i, size_t end, size_t ahead, uint64_t before,
+longest_rise_of(const Lengths *self, size_t i, size_t end, size_t ahead, uint64_t before,
                 int32_t longest)
 {
+    const struct length *items = self->lengths.items;
     for (; i < end; i++) {
         PREFETCH(items[i + ahead].counter);
-        if (is_there(&items[i]) && length_rise(&items[i]) > longest
+        if (is_there(self, &items[i]) && length_rise(&items[i]) > longest
             && is_older(&items[i], before)) {
             longest = length_rise(&items[i]);
         }
@@ -337,15 +441,24 @@ longest_rise_of(const struct length *items, size_t i, size_t end, size_t ahead, 
 
 /* By how many entries that one grew that grew most; -1: it cannot be told. */
 static int32_t
-find_longest_rise(const Lengths *self, uint64_t before)
+find_longest_rise(Lengths *self, uint64_t before, bool note)
 {
-    const struct length *items = self->lengths.items;
     size_t count = self->lengths.count, fetched = count > AHEAD ? count - AHEAD : 0;
     int32_t longest = -1;
     int biased = tracer_lock();
-    if (tracer_is_on() && self->sight != 0 && self->sight == tracer.traces.sight) {
-        longest = longest_rise_of(items, 0, fetched, AHEAD, before, 0);
-        longest = longest_rise_of(items, fetched, count, 0, before, longest);
+    if (!tracer_is_on() || self->sight == 0 || self->sight != tracer.traces.sight
+        || (self->of_hot && !note)) {
+        /* Some may have died unseen, or were not noted. */
+    }
+    else if (note) {
+        struct reading reading = {.before = before, .of_hot = self->of_hot};
+        read_all(self, &reading);
+        self->of_hot = false;
+        longest = reading.is_unsure ? -1 : reading.longest;
+    }
+    else {
+        longest = longest_rise_of(self, 0, fetched, AHEAD, before, 0);
+        longest = longest_rise_of(self, fetched, count, 0, before, longest);
     }
     tracer_unlock(biased);
     return longest;
@@ -370,17 +483,38 @@ PyDoc_STRVAR(note_doc,
 "what is traced.");
 
 static PyObject *
-note(PyObject *object, PyObject *Py_UNUSED(ignored))
+note_some(Lengths *self, bool hot)
 {
-    Lengths *self = (Lengths *)object;
     if (tracer_check() < 0) {
         return PyErr_NoMemory();
     }
-    bool found_anew = keep_up(self) != 0;
+    bool found_anew = keep_up(self, hot) != 0;
     if (found_anew && find_all(self) < 0) {
         return PyErr_NoMemory();
     }
     return PyBool_FromLong(found_anew);
+}
+
+static PyObject *
+note(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return note_some((Lengths *)self, false);
+}
+
+PyDoc_STRVAR(note_hot_doc,
+"note_hot($self, /)\n"
+"--\n"
+"\n"
+"As note(), but reads only what is new, and those that one of the last hundred readings of all,\n"
+"by note() or renew(), found changed.  If another has changed when renew() is called, before this\n"
+"or after, it says that it cannot tell.\n"
+"\n"
+"Cost: of note() without the pass over the containers.");
+
+static PyObject *
+note_hot(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return note_some((Lengths *)self, true);
 }
 
 PyDoc_STRVAR(leave_out_doc,
@@ -426,7 +560,7 @@ PyDoc_STRVAR(longest_rise_doc,
 "containers.");
 
 static PyObject *
-longest_rise(PyObject *object, PyObject *before)
+rise_since(Lengths *self, PyObject *before, bool note)
 {
     unsigned long long epoch = PyLong_AsUnsignedLongLong(before);
     if (PyErr_Occurred()) {
@@ -435,11 +569,30 @@ longest_rise(PyObject *object, PyObject *before)
     if (tracer_check() < 0) {
         return PyErr_NoMemory();
     }
-    int32_t rise = find_longest_rise((Lengths *)object, epoch);
+    int32_t rise = find_longest_rise(self, epoch, note);
     if (rise < 0) {
         Py_RETURN_NONE;
     }
     return PyLong_FromLong(rise);
+}
+
+static PyObject *
+longest_rise(PyObject *self, PyObject *before)
+{
+    return rise_since((Lengths *)self, before, false);
+}
+
+PyDoc_STRVAR(renew_doc,
+"renew($self, before, /)\n"
+"--\n"
+"\n"
+"As longest_rise(), and notes all that were noted, in the same pass; what is new is not found.\n"
+"None too if one has changed that note_hot() did not read.");
+
+static PyObject *
+renew(PyObject *self, PyObject *before)
+{
+    return rise_since((Lengths *)self, before, true);
 }
 
 static PyObject *
@@ -457,6 +610,7 @@ lengths_dealloc(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
     lengths_forget((Lengths *)object);
+    mem_free(((Lengths *)object)->hot);
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -469,8 +623,10 @@ lengths_length(PyObject *object)
 
 static PyMethodDef methods[] = {
     {"note", note, METH_NOARGS, note_doc},
+    {"note_hot", note_hot, METH_NOARGS, note_hot_doc},
     {"leave_out", leave_out, METH_O, leave_out_doc},
     {"longest_rise", longest_rise, METH_O, longest_rise_doc},
+    {"renew", renew, METH_O, renew_doc},
     {NULL, NULL, 0, NULL},
 };
 

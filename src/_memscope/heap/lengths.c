@@ -33,8 +33,8 @@ lengths_add(struct lengths *self, PyObject *object, unsigned kind, size_t before
     size_t size = before + (size_t)Py_TYPE(object)->tp_basicsize;
     self->items[self->count++] = (struct length){
         .counter = (const Py_ssize_t *)((const char *)object + in_object),
+        .size = (uint32_t)(size < UINT32_MAX ? size : UINT32_MAX),
         .place = (uint8_t)(before + in_object),
-        .size = (uint8_t)(size < UINT8_MAX ? size : UINT8_MAX),
     };
     return 0;
 }

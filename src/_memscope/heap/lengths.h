@@ -25,10 +25,13 @@ enum length_kind {
 
 struct length {
     const Py_ssize_t *counter;  /* borrowed: where the object counts its entries */
-    uint32_t entries;           /* as it said when it was read, the lower half */
+    union {
+        uint32_t size;          /* until it is read: of the block, or less */
+        uint32_t entries;       /* then: as it said, the lower half */
+    };
     uint16_t mark;              /* the reader's own, of the block */
+    uint8_t heat;               /* and of its changes */
     uint8_t place;              /* bytes from the start of the object's block to the counter */
-    uint8_t size;               /* of the block, or less */
 };
 
 struct lengths {
