@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
+    import pluggy
+
     from memscope.leak_report import LeakReport
     from memscope.pytest_plugin.settings import Settings, Wish
     from memscope.testing import Allowance
@@ -97,6 +99,8 @@ class Judge:
         self._leaking = 0
         self._unseen: Unseen | None = None
         self._wishes: dict[pytest.Item, Wish] = {}
+        self._protocols: list[pluggy.HookImpl] = []
+        """Of other plugins: how they run a test."""
         self._started = False
 
     # -- the life of a run
@@ -110,6 +114,13 @@ class Judge:
             except (TypeError, ValueError) as error:
                 raise pytest.UsageError(f"{item.nodeid}: {error}") from None
         hook = session.config.hook
+        self._protocols = [
+            each
+            for each in hook.pytest_runtest_protocol.get_hookimpls()[::-1]
+            if not (each.wrapper or each.hookwrapper)
+            and each.plugin is not self
+            and each.plugin_name != "runner"
+        ]
         for each in (
             *hook.pytest_runtest_setup.get_hookimpls(),
             *hook.pytest_runtest_call.get_hookimpls(),
@@ -163,12 +174,9 @@ class Judge:
         return True
 
     def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        for plugin in item.config.hook.pytest_runtest_protocol.get_hookimpls()[::-1]:
-            own = plugin.plugin is self or plugin.plugin_name == "runner"
+        for plugin in self._protocols:
             # One that repeats tests in its own way logs them in its own way.
-            if not (
-                own or plugin.hookwrapper or plugin.wrapper or _is_idle_flaky(plugin.function, item)
-            ):
+            if not _is_idle_flaky(plugin.function, item):
                 given = {"item": item, "nextitem": nextitem}
                 if plugin.function(*(given[name] for name in plugin.argnames)) is not None:
                     return
@@ -357,8 +365,8 @@ class Judge:
         allowance: Allowance,
     ) -> None:
         """The rounds: without a walk of the heap, and with walks if these show a sign of a leak."""
-        rounds = test.wish.rounds
-        for turns in self.signs.turns(test.repeats, unseen, test.outcome, rounds, sweeper):
+        rounds, before = test.wish.rounds, test.before
+        for turns in self.signs.turns(test.repeats, unseen, test.outcome, rounds, before, sweeper):
             if self._rounds(test, unseen, allowance, turns=turns):
                 return
 

@@ -52,9 +52,10 @@ class Outcome:
     """Whether it failed for this."""
 
     def to_dict(self) -> dict[str, Any]:
-        values = {name: getattr(self, name) for name in self.__slots__}
         # Lists that are empty are most of what a run keeps of its tests.
-        return {name: () if value == [] else value for name, value in values.items()}
+        return {
+            name: () if (value := getattr(self, name)) == [] else value for name in self.__slots__
+        }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Outcome:

@@ -253,6 +253,7 @@ class Unseen:
         # looks like a change of that one's length.
         self._aside: list[Any] = [None] * len(self._handlers)
         self._records: list[list[Any]] = [[] for _ in self._handlers]
+        self._streams = [io.StringIO() for _ in self._handlers]
         self._impls: list[Any] = [None] * len(hooks)
         self._no_impls: list[list[Any]] = [[] for _ in hooks]
         self._failed_subtests: dict[Any, int] = {}
@@ -269,6 +270,7 @@ class Unseen:
         self._failed_subtests.update(self._subtests)
         for queue, before in zip(self._uncaught, self._uncaught_before, strict=True):
             before.extend(queue)
+            queue.clear()
         self._printed = self._read()
         self._warnings = warnings.catch_warnings(record=True)
         # Not "or": an empty list is the one that is going to record.
@@ -276,8 +278,7 @@ class Unseen:
         self._warned = self._not_warned if warned is None else warned
         for at, handler in enumerate(self._handlers):
             self._aside[at] = handler.records, handler.stream
-            handler.records, handler.stream = self._records[at], io.StringIO()
-        self.clear()
+            handler.records, handler.stream = self._records[at], self._streams[at]
         return self
 
     def clear(self) -> None:
@@ -316,6 +317,7 @@ class Unseen:
             if text:
                 stream.write(text)
         for at, handler in enumerate(self._handlers):
+            self._records[at], self._streams[at] = handler.records, handler.stream
             handler.records, handler.stream = self._aside[at]
             self._aside[at] = None
         self._printed = ("", "")

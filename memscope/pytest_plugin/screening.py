@@ -219,6 +219,9 @@ class Leftovers(NamedTuple):
         return words + sorted(filter(None, map(_file_words, self.files)))
 
 
+NOTHING = Leftovers(frozenset(), frozenset())
+
+
 def leftovers() -> Leftovers:
     return Leftovers(
         frozenset(threading._active),  # type: ignore[attr-defined]
@@ -228,7 +231,10 @@ def leftovers() -> Leftovers:
 
 def settled(before: Leftovers) -> Leftovers:
     """What is left since *before*, when threads that are about to end have ended."""
-    left = leftovers().since(before)
+    left = leftovers()
+    if left == before:
+        return NOTHING
+    left = left.since(before)
     if not left.threads:
         return left
     threads = threading._active  # type: ignore[attr-defined]

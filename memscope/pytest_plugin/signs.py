@@ -63,6 +63,8 @@ class Signs:
         self._scale = scale
         self._containers = containers
         self._glances, self._glances_with_names = Backoff(), Backoff()
+        self._resident = scale.resident()
+        """Bytes at the end of the last glance."""
         # What a look reads must not be growth itself.
         self._bytes = array("Q", [0, 0, 0])
 
@@ -72,18 +74,19 @@ class Signs:
         unseen: Unseen,
         outcome: Outcome,
         rounds: int,
+        before: screening.Leftovers,
         sweeper: screening.Sweeper | None = None,
     ) -> tuple[int, ...]:
         """Of how many runs each round is to be that may show a leak, one try after the other: what
         comes with every second run comes with each two of them.  Empty without a sign.
 
-        Raises CannotRepeatError.
+        *before*: what there was before the test.  Raises CannotRepeatError.
         """
         if not screening.collects():
             repeats.run_unseen(unseen)
             return (1, 2)
         enough = enough_of(rounds)
-        if enough < rounds and self._sees_nothing(repeats, unseen, enough):
+        if enough < rounds and self._sees_nothing(repeats, unseen, enough, before):
             outcome.rounds = enough
             return ()
         sweeper = screening.Sweeper() if sweeper is None else sweeper
@@ -97,14 +100,15 @@ class Signs:
         except CannotRepeatError:  # perhaps it missed what is frozen
             return (1, 2)
 
-    def _sees_nothing(self, repeats: Repeats, unseen: Unseen, runs: int) -> bool:
+    def _sees_nothing(
+        self, repeats: Repeats, unseen: Unseen, runs: int, before: screening.Leftovers
+    ) -> bool:
         """Whether so many runs leave nothing: the glance.  False if it is not worth one."""
         kind = tuple(getattr(repeats.item, "fixturenames", ()))
         if not self._glances.is_due(kind):
             return False
-        left, epoch = screening.leftovers(), _memscope.advance_epoch()
+        epoch = _memscope.advance_epoch()
         self._containers.note_hot()
-        self._scale.zero()
         with_names = self._glances_with_names.is_due(kind)
         if not with_names:
             empty_type_cache()
@@ -123,12 +127,14 @@ class Signs:
             self._glances_with_names.note(kind, worked=is_same)
             if not is_same:
                 return False
+        resident = self._scale.resident()
         sees_nothing = (
             is_same
+            and resident - self._resident < screening.NATIVE_LEAST
             and self._containers.renew(epoch) == 0
-            and not screening.settled(left)
-            and not self._scale.native()
+            and not screening.settled(before)
         )
+        self._resident = resident
         self._glances.note(kind, worked=sees_nothing)
         return sees_nothing
 

@@ -191,6 +191,31 @@ def test_what_is_no_container(other: Callable[[], object], tracing: None, length
     del made
 
 
+def test_attributes_of_functions_and_classes(tracing: None, lengths: Any) -> None:
+    """As many as there are names."""
+
+    class Made:
+        pass
+
+    def made(*, option: int = 0) -> None:
+        pass
+
+    names = [f"name_{number}" for number in range(500)]
+    for one in (Made, made):
+        setattr(one, "first", ONE)
+    held = dict.fromkeys(names[:5])
+    made.held = held  # type: ignore[attr-defined]
+    lengths.note()
+    for name in names:
+        setattr(Made, name, ONE)
+        setattr(made, name, ONE)
+        made.__annotations__[name] = ONE
+    assert rise(lengths) == 0
+    # What they have is the program's.
+    held.update(dict.fromkeys(names))
+    assert rise(lengths) == 495
+
+
 def test_a_class_that_is_only_called_deque(tracing: None, lengths: Any) -> None:
     def length(self: object) -> int:
         raise AssertionError("code of the program ran")

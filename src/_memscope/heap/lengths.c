@@ -1,5 +1,6 @@
 #include "heap/lengths.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -69,6 +70,9 @@ kind_of(const PyTypeObject *type)
     if (type->tp_flags & Py_TPFLAGS_TYPE_SUBCLASS) {
         return LENGTH_METACLASS;
     }
+    if (type == &PyFunction_Type) {
+        return LENGTH_FUNCTION;
+    }
     if (type->tp_free != PyObject_GC_Del) {
         return LENGTH_OF_OTHER;
     }
@@ -124,6 +128,7 @@ enum { RECENT = 256, DICTS = 16, VALUES = 64 };
 struct pass {
     struct lengths *found;
     struct hashmap *classes;
+    struct hashmap attributes;      /* blocks of the dicts that are left out */
     /* Classes, found again by some bits of the address. */
     struct {
         PyTypeObject *type;
@@ -179,12 +184,32 @@ look_at_rest(struct pass *pass)
     return failed;
 }
 
+static int
+leave_out(struct pass *pass, PyObject *dict)
+{
+    return dict == NULL ? 0
+                        : hashmap_put(&pass->attributes,
+                                      (uintptr_t)dict - pycompat_preheader_size(&PyDict_Type), 1);
+}
+
+static int
+leave_out_attributes(struct pass *pass, const PyFunctionObject *function)
+{
+    return leave_out(pass, function->func_dict) < 0
+                   || leave_out(pass, function->func_annotations) < 0
+                   || leave_out(pass, function->func_kwdefaults) < 0
+               ? -1
+               : 0;
+}
+
 /* Classes are known by themselves, and those that are in no list, being static, by an instance. */
 static int
 look_at_class(struct pass *pass, PyTypeObject *type, struct length_class *class)
 {
     *class = length_class_of(type);
-    return class->kind == LENGTH_OF_OTHER ? 0 : length_classes_put(pass->classes, type, *class);
+    return class->kind == LENGTH_OF_OTHER || class->kind == LENGTH_FUNCTION
+               ? 0
+               : length_classes_put(pass->classes, type, *class);
 }
 
 static int
@@ -204,7 +229,12 @@ pass_visit(void *whole, void *piece, PyObject *object)
     case LENGTH_OF_OTHER:
         return 0;
     case LENGTH_METACLASS:
-        return look_at_class(pass, (PyTypeObject *)object, &own);
+        return leave_out(pass, ((PyTypeObject *)object)->tp_dict) < 0
+                       || look_at_class(pass, (PyTypeObject *)object, &own) < 0
+                   ? -1
+                   : 0;
+    case LENGTH_FUNCTION:
+        return leave_out_attributes(pass, (PyFunctionObject *)object);
     case LENGTH_DICT:
         if (HAS_UNTRACKED_DICTS && PyDict_GET_SIZE(object) > 0 && look_at_dict(pass, object) < 0) {
             return -1;
@@ -238,7 +268,7 @@ pass_release(void *piece)
 
 /* A dict that is the value of two others was met twice. */
 static int
-sort_each_once(struct lengths *self)
+sort_each_once(struct lengths *self, const struct hashmap *left_out)
 {
     uint32_t *order = mem_malloc(self->count + 1, sizeof *order);
     uint64_t *keys = mem_malloc(self->count + 1, sizeof *keys);
@@ -251,7 +281,8 @@ sort_each_once(struct lengths *self)
     failed = failed || sort_by_key(order, self->count, keys) < 0;
     for (size_t i = 0; i < self->count && !failed; i++) {
         struct length next = self->items[order[i]];
-        if (i == 0 || sorted.items[sorted.count - 1].counter != next.counter) {
+        bool again = sorted.count > 0 && sorted.items[sorted.count - 1].counter == next.counter;
+        if (!again && hashmap_get(left_out, length_block(&next)) == NULL) {
             sorted.items[sorted.count++] = next;
         }
     }
@@ -272,6 +303,8 @@ lengths_find(struct lengths *self, struct hashmap *classes)
     static const struct at_tracked work = {sizeof(struct lengths), pass_visit, pass_join,
                                            pass_release};
     struct pass pass = {.found = self, .classes = classes};
-    return visit_tracked(&work, &pass, 1) < 0 || look_at_rest(&pass) < 0 ? -1
-                                                                         : sort_each_once(self);
+    int failed = visit_tracked(&work, &pass, 1) < 0 || look_at_rest(&pass) < 0
+                 || sort_each_once(self, &pass.attributes) < 0;
+    hashmap_clear(&pass.attributes);
+    return failed ? -1 : 0;
 }
