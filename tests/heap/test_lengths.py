@@ -202,7 +202,7 @@ def test_attributes_of_functions_and_classes(tracing: None, lengths: Any) -> Non
 
     names = [f"name_{number}" for number in range(500)]
     for one in (Made, made):
-        setattr(one, "first", ONE)
+        one.first = ONE  # type: ignore[attr-defined]
     held = dict.fromkeys(names[:5])
     made.held = held  # type: ignore[attr-defined]
     lengths.note()
@@ -473,8 +473,13 @@ def test_one_that_did_not_change_lately(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("found", ["in a pass", "by its block"])
 @pytest.mark.parametrize("between", ["nothing", "note", "note_hot"])
-def test_who_lies_where_the_dead_lay(kind: str, between: str, tracing: None, lengths: Any) -> None:
+def test_who_lies_where_the_dead_lay(
+    kind: str, found: str, between: str, tracing: None, lengths: Any
+) -> None:
+    if found == "by its block":
+        lengths.note()
     # More than a free list has: an object from there has an old block.
     made = tuple(KINDS[kind]() for _ in range(500))
     lengths.note()
@@ -487,8 +492,9 @@ def test_who_lies_where_the_dead_lay(kind: str, between: str, tracing: None, len
     size = size_of(again[-1])
     lengths.note_hot()
     put(again[-1], 60)
+    rose = renewed(lengths)
     # One of a free list is what was noted, with other entries.
-    assert renewed(lengths) in (size_of(again[-1]) - size, None)
+    assert rose == size_of(again[-1]) - size or (rose is None and kind in ("list", "dict"))
     count = len(lengths)
     lengths.note_hot()
     assert renewed(lengths) == 0
@@ -496,7 +502,8 @@ def test_who_lies_where_the_dead_lay(kind: str, between: str, tracing: None, len
     size = size_of(again[-1])
     lengths.note_hot()
     put(again[-1], 1000)
-    assert renewed(lengths) == size_of(again[-1]) - size
+    rose = renewed(lengths)
+    assert rose == size_of(again[-1]) - size or (rose is None and kind in ("list", "dict"))
 
 
 def test_a_rise_after_the_hot_were_noted_is_known_to_renew_alone(
