@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+import sys
 from abc import ABCMeta
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
@@ -200,7 +201,8 @@ def test_attributes_of_functions_and_classes(tracing: None, lengths: Any) -> Non
     def made(*, option: int = 0) -> None:
         pass
 
-    names = [f"name_{number}" for number in range(500)]
+    # Interned now: the interpreter has those in a dict.
+    names = [sys.intern(f"name_{number}") for number in range(500)]
     for one in (Made, made):
         one.first = ONE  # type: ignore[attr-defined]
     held = dict.fromkeys(names[:5])

@@ -73,8 +73,8 @@ def test_a_glance_is_enough_for_most(inner: Inner) -> None:
             yield [1]
 
         @pytest.fixture
-        def narrow(wider, tmp_path):
-            yield (wider, tmp_path)
+        def narrow(wider, monkeypatch):
+            yield (wider, monkeypatch)
 
         @pytest.mark.parametrize("number", range({COUNT}))
         def test_it(narrow, number):
