@@ -11,6 +11,7 @@ import gc
 import sys
 import types
 from bisect import bisect_right
+from collections import deque
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,6 +46,7 @@ WEAK_CONTAINERS = frozenset(
 MAPPINGS = frozenset(["dict", "defaultdict", "OrderedDict", "Counter"])
 BUFFERS = frozenset(["bytearray", "BytesIO", "StringIO", "array", "ndarray"])
 CONTAINERS = MAPPINGS | {"list", "set", "deque", "frozenset", "tuple"}
+EXTENDED = (dict, list, set, deque)
 LEAST_OF_ONE = 10
 LEAST_OF_PROGRAM = 2
 LEAST_BYTES_OF_ONE = 64 * 1024
@@ -532,6 +534,15 @@ class Analysis:
     def _class_of(self, node: int) -> str:
         return self.types[self.graph.node(node)[1]][1] if node >= self.graph.holders else ""
 
+    def _container_class_of(self, node: int) -> str:
+        """Of a container of the program's own class: which of Python's it is."""
+        name = self._class_of(node)
+        if name in CONTAINERS or name in BUFFERS or node < self.graph.holders:
+            return name
+        (found,) = self.graph.objects([node])
+        bases = naming.mro_of(type(found))
+        return next((one.__name__ for one in EXTENDED if any(base is one for base in bases)), name)
+
     def _is_container(self, node: int) -> bool:
         return self._class_of(node) in CONTAINERS
 
@@ -670,6 +681,8 @@ class Analysis:
             verdict = judge(scene)
             inside = self.graph.referents(node)[-1:]
             of = names.type_name(inside[0]) if references and inside else names.type_name(node)
+            if self._container_class_of(node) in MAPPINGS:
+                references //= 2  # of a key and of a value
             leak = Leak(
                 verdict.kind,
                 verdict.sentence,
@@ -689,7 +702,7 @@ class Analysis:
     def _is_telling(self, row: tuple[int, int, int, int], entries: int) -> bool:
         """Whether the growth of an object says something; *entries*: new ones it has."""
         node, rises, references, size = row
-        name = self._class_of(node)
+        name = self._container_class_of(node)
         if name not in CONTAINERS and name not in BUFFERS:
             return False
         risen, step = self.history.rise(node)

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -198,6 +199,49 @@ def test_warm_up_rounds_are_not_judged() -> None:
     report = diagnose(work, rounds=3, warmup=4)
     assert len(calls) == 7
     assert report.rounds == 3
+
+
+class OwnList(list[Any]):
+    pass
+
+
+class OwnDict(dict[Any, Any]):
+    pass
+
+
+class OwnSet(set[Any]):
+    pass
+
+
+class OwnDeque(deque[Any]):
+    pass
+
+
+own_list, own_dict, own_set, own_deque = OwnList(), OwnDict(), OwnSet(), OwnDeque()
+THINGS = [object() for _ in range(2000)]
+
+
+@pytest.mark.parametrize("kind", ["list", "dict", "set", "deque"])
+def test_what_was_there_is_put_into_a_container_of_an_own_class(kind: str) -> None:
+    """Nothing is new but its entries."""
+    held = getattr(this_module, f"own_{kind}")
+    things = iter(THINGS)
+
+    def put() -> None:
+        for thing in itertools.islice(things, 50):
+            if kind == "dict":
+                held[thing] = None
+            else:
+                held.add(thing) if kind == "set" else held.append(thing)
+
+    try:
+        report = diagnose(put)
+    finally:
+        held.clear()
+    (found,) = [one for one in report.leaks if one.holder_type.endswith(f"Own{kind.title()}")]
+    assert f"own_{kind}" in found.holder
+    assert found.type_name.endswith("object")
+    assert found.count == 250
 
 
 def test_wrong_numbers_of_rounds() -> None:
