@@ -174,8 +174,10 @@ ROUNDS_WAYS = {
     "less": repeating(1 + ROUNDS // 2),
     "rounds": asking(ROUNDS),
 }
-FAST_WAYS = {
-    "collected": Way("each test once, and gc.collect()", NO_PLUGINS, conftest=COLLECT),
+COLLECTED = {"collected": Way("each test once, and gc.collect()", NO_PLUGINS, conftest=COLLECT)}
+MORE_WAYS = {
+    "repeated": repeating(ROUNDS + 1),
+    "rounds": asking(ROUNDS),
     "more repeated": repeating(MORE_ROUNDS + 1),
     "more rounds": asking(MORE_ROUNDS),
 }
@@ -253,11 +255,10 @@ def benchmark(options: Options, chosen: argparse.Namespace) -> Report:
     report = Report()
     if chosen.tests:
         report.extend(report_of(measure_all(options, WAYS, chosen.tests), chosen.tests))
-    fast = measure_all(options, ROUNDS_WAYS | FAST_WAYS, chosen.marked)
-    # By itself, for the two take nearly the same: one right after the other, and more often.
-    pair = {name: ROUNDS_WAYS[name] for name in ("repeated", "rounds")}
-    paired = measure_all(options, pair, chosen.marked, times=3)
-    report.extend(report_of_fast(fast, paired, chosen.marked))
+    fast = measure_all(options, ROUNDS_WAYS | COLLECTED, chosen.marked)
+    # By themselves, for they take nearly the same: one right after the other, and more often.
+    more = measure_all(options, MORE_WAYS, chosen.marked, times=2)
+    report.extend(report_of_fast(fast, more, chosen.marked))
     slower = measure_all(options, ROUNDS_WAYS, chosen.marked // 5, LENGTH)
     report.extend(report_of_slower(slower, chosen.marked // 5))
     times = import_time(options, 5 if options.quick else 25)
@@ -305,16 +306,20 @@ def in_turn(seconds: dict[str, list[float]], name: str, base: str = "repeated") 
 
 
 def report_of_fast(
-    seconds: dict[str, list[float]], paired: dict[str, list[float]], tests: int
+    seconds: dict[str, list[float]], more: dict[str, list[float]], tests: int
 ) -> Report:
     """What asking for rounds costs tests that take no time."""
     which = f"{tests:,} empty tests"
-    took = {name: Sample(tuple(times)).median for name, times in seconds.items()}
-    repetitions = took["more repeated"] - took["repeated"]
+    further = {
+        name: [
+            after - before for before, after in zip(more[name], more[f"more {name}"], strict=True)
+        ]
+        for name in ("repeated", "rounds")
+    }
     figures = [
         Figure(
             f"memscope_leaks, {which}: a further round, against a repetition",
-            (took["more rounds"] - took["rounds"]) / repetitions,
+            in_turn(further, "rounds"),
             MOST,
             "at most",
             "x",
@@ -322,7 +327,7 @@ def report_of_fast(
         ),
         Figure(
             f"memscope_leaks, {which}: against plain repetition",
-            in_turn(paired, "rounds"),
+            in_turn(more, "rounds"),
             MOST,
             "at most",
             "x",
@@ -331,9 +336,9 @@ def report_of_fast(
     ]
     tables = [
         table_of_rounds(seconds, f"{which} that ask for rounds"),
-        table_of_rounds(paired, f"{which}, {len(paired['rounds'])} pairs of runs"),
+        table_of_rounds(more, f"{which}, and more rounds, {len(more['rounds'])} turns"),
     ]
-    return Report(tables, figures, raw={f"pytest, {which}": seconds, "pairs": paired})
+    return Report(tables, figures, raw={f"pytest, {which}": seconds, "more rounds": more})
 
 
 def report_of_slower(seconds: dict[str, list[float]], tests: int) -> Report:
@@ -347,7 +352,7 @@ def report_of_slower(seconds: dict[str, list[float]], tests: int) -> Report:
 
 def table_of_rounds(seconds: dict[str, list[float]], title: str) -> Table:
     samples = {name: Sample(tuple(times)) for name, times in seconds.items()}
-    ways = ROUNDS_WAYS | FAST_WAYS
+    ways = ROUNDS_WAYS | COLLECTED | MORE_WAYS
     return Table(
         f"{title}, CPU seconds",
         ["", "s", "ratio to the loop of as many (quartiles)"],
