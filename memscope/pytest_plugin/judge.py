@@ -169,8 +169,9 @@ class Judge:
             self._run(item, nextitem)
         finally:
             _memscope.pause(before)
-        if not self._untraced:
-            self.containers.leave_out(item)
+            if not self._untraced:
+                self.containers.leave_out(item)
+            self._untraced = False  # what other tests do is traced if they say so
         return True
 
     def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:

@@ -1121,3 +1121,22 @@ def test_counts_on_it():
     inner.judge(source).assert_outcomes(passed=2)
     assert inner.verdicts["test_once"] == "not judged"
     assert inner.tests["test_once"]["runs"] == 1
+
+
+def test_who_traces_all_sees_what_comes_after_a_test_that_asked(inner: Inner) -> None:
+    conftest = """
+    import memscope
+
+    KEPT = []
+    memscope.start()
+
+    def pytest_runtest_logfinish(nodeid):
+        before = memscope.get_traced_memory()[0]
+        KEPT.append(bytearray(100_000))
+        print("TRACED", nodeid, memscope.get_traced_memory()[0] - before >= 100_000)
+    """
+    inner.write(textwrap.dedent(conftest), "conftest.py")
+    inner.write("def test_asks(no_leaks): pass\ndef test_does_not(): pass")
+    result = inner.run("-s")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*TRACED*::test_does_not True*"])
