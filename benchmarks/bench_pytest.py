@@ -199,14 +199,16 @@ def write_suite(folder: Path, tests: int, way: Way, seconds: float = 0.0) -> Non
 
 def measure(options: Options, way: Way, folder: Path) -> float:
     """CPU seconds of one run of the suite."""
-    command = [
-        *options.python,
-        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull),
-        *("--rootdir", str(folder), *way.arguments, str(folder)),
-    ]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    run_command(command, pinned=options.pin, timeout=900)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Else each run would remove what tmp_path made in the third before it, which is another way's.
+    with tempfile.TemporaryDirectory(prefix="memscope-base-") as base:
+        command = [
+            *options.python,
+            *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull),
+            *("--rootdir", str(folder), "--basetemp", f"{base}/tmp", *way.arguments, str(folder)),
+        ]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        run_command(command, pinned=options.pin, timeout=900)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
