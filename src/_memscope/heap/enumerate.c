@@ -58,13 +58,19 @@ struct generation {
     int threshold, count;
 };
 
+/* After the three generations.  In late 3.13 these begin at any multiple of 4, this at one of 8. */
 struct collector {
-    struct generation generation[3];
     struct links *first;
     struct generation permanent;        /* gc.freeze() */
     Py_ssize_t statistics[3][3];
     int collecting;
 };
+
+static const struct collector *
+collector_of(const struct generation *generations)
+{
+    return (const struct collector *)(((uintptr_t)(generations + 3) + 7) & ~(uintptr_t)7);
+}
 
 enum { LISTS = 4 };
 
@@ -296,19 +302,20 @@ join_places(const struct places *self, const struct at_tracked *work, void *whol
     return 0;
 }
 
-static const struct collector *
-find_collector(void)
+/* The generations, the youngest first. */
+static const struct generation *
+find_generations(void)
 {
     PyObject *newest = PyList_New(0);
     if (newest == NULL) {
         PyErr_Clear();
         return NULL;
     }
-    const struct collector *collector =
-        (const struct collector *)next_of((const struct links *)newest - 1);
+    const struct generation *generations =
+        (const struct generation *)next_of((const struct links *)newest - 1);
     PyObject_GC_UnTrack(newest);
     Py_DECREF(newest);
-    return collector->first == &collector->generation[0].head ? collector : NULL;
+    return collector_of(generations)->first == &generations->head ? generations : NULL;
 }
 
 static int
@@ -320,13 +327,14 @@ has_one_interpreter(void)
 static int
 walk_lists(const struct at_tracked *work, void *whole, int frozen)
 {
-    const struct collector *collector = find_collector();
-    if (collector == NULL) {
+    const struct generation *generations = find_generations();
+    if (generations == NULL) {
         return -1;
     }
+    const struct collector *collector = collector_of(generations);
     struct places places = {
-        .heads = {&collector->generation[0].head, &collector->generation[1].head,
-                  &collector->generation[2].head, &collector->permanent.head},
+        .heads = {&generations[0].head, &generations[1].head, &generations[2].head,
+                  &collector->permanent.head},
     };
     for (int head = 0; head < LISTS; head++) {
         insert(&places, places.heads[head], IS_HEAD);
