@@ -528,8 +528,11 @@ class Analysis:
         return ""
 
     def _length(self, node: int) -> int:
-        references = len(self.graph.referents(node))
-        return references // 2 if self._class_of(node) in MAPPINGS else references
+        return self._entries(node, len(self.graph.referents(node)))
+
+    def _entries(self, node: int, references: int) -> int:
+        """How many entries so many references of a container are: in a mapping, two for each."""
+        return references // 2 if self._container_class_of(node) in MAPPINGS else references
 
     def _class_of(self, node: int) -> str:
         return self.types[self.graph.node(node)[1]][1] if node >= self.graph.holders else ""
@@ -544,7 +547,7 @@ class Analysis:
         return next((one.__name__ for one in EXTENDED if any(base is one for base in bases)), name)
 
     def _is_container(self, node: int) -> bool:
-        return self._class_of(node) in CONTAINERS
+        return self._container_class_of(node) in CONTAINERS
 
     def _functions(self, steps: Sequence[Any]) -> list[types.FunctionType]:
         """The functions of the modules and classes on the way to a holder, and of its own."""
@@ -657,6 +660,7 @@ class Analysis:
         found = [row for row in rows if self._is_telling(row, seen.get(row[0], 0))][:MOST_LEAKS]
         leaks = []
         for node, _, references, size in found:
+            entries = self._entries(node, references)
             way = self.graph.paths_to_root([node], 1)
             if not way:
                 continue
@@ -668,7 +672,7 @@ class Analysis:
             steps = [self._step(names, one) for one in holders]
             bound = "" if label else self._bound(names, holders, steps, ())
             if label or bound:
-                others.append(NotALeak(place.place, label or f"bounded: {bound}", references, size))
+                others.append(NotALeak(place.place, label or f"bounded: {bound}", entries, size))
                 continue
             scene = Scene(
                 0,
@@ -680,15 +684,13 @@ class Analysis:
             )
             verdict = judge(scene)
             inside = self.graph.referents(node)[-1:]
-            of = names.type_name(inside[0]) if references and inside else names.type_name(node)
-            if self._container_class_of(node) in MAPPINGS:
-                references //= 2  # of a key and of a value
+            of = names.type_name(inside[0]) if entries and inside else names.type_name(node)
             leak = Leak(
                 verdict.kind,
                 verdict.sentence,
                 ADVICE[verdict.kind],
                 of,
-                references or 1,
+                entries or 1,
                 size,
                 size,
                 path=place,
@@ -712,7 +714,7 @@ class Analysis:
         ):
             return False
         if references > 0:
-            own = references // 2 if name in MAPPINGS else references
+            own = self._entries(node, references)
             least = self.rounds if self.rounds > 1 else LEAST_OF_ONE
             return own >= least and 4 * entries < own and self._has_risen(node, own)
         return size >= max(1024 * self.rounds, 4096) and 4 * step * self.rounds >= size

@@ -94,7 +94,7 @@ class Judge:
         self.containers = Containers()
         self.signs = Signs(self.scale, self.containers)
         self.test: Test | None = None
-        self._in_body = self._untraced = False
+        self._in_body = self._untraced = self._traces_runner = False
         self.in_repeat = False
         self._leaking = 0
         self._unseen: Unseen | None = None
@@ -121,13 +121,14 @@ class Judge:
             and each.plugin is not self
             and each.plugin_name != "runner"
         ]
-        for each in (
-            *hook.pytest_runtest_setup.get_hookimpls(),
-            *hook.pytest_runtest_call.get_hookimpls(),
-            *hook.pytest_runtest_teardown.get_hookimpls(),
-        ):
-            if each.plugin_name == "runner":
-                each.function = self._traced(each.function)  # type: ignore[misc]
+        self._traces_runner = all(
+            self._trace_runner(each)
+            for each in (
+                hook.pytest_runtest_setup,
+                hook.pytest_runtest_call,
+                hook.pytest_runtest_teardown,
+            )
+        )
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
@@ -163,7 +164,7 @@ class Judge:
         if item.config.getoption("setuponly", False):
             return None
         # Of a test that asks, pytest's part is not traced: its sweeps empty the free lists anyway.
-        self._untraced = wish.allowance is not None and not has_frozen()
+        self._untraced = wish.allowance is not None and self._traces_runner and not has_frozen()
         before = _memscope.pause(self._untraced)
         try:
             self._run(item, nextitem)
@@ -190,11 +191,21 @@ class Judge:
             hook.pytest_runtest_logreport(report=report)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 
+    def _trace_runner(self, hook: pluggy.HookCaller) -> bool:
+        """Trace what pytest's runner does in a hook, and not what others do around it; False if
+        that cannot be had, and then nothing is left out.
+
+        Not by a hook of our own, for what pytest makes of each call would be traced then.
+        """
+        runner = [each for each in hook.get_hookimpls() if each.plugin_name == "runner"]
+        try:
+            for each in runner:
+                each.function = self._traced(each.function)  # type: ignore[misc]  # Final
+        except (AttributeError, TypeError):
+            return False
+        return bool(runner)
+
     def _traced(self, function: Callable[..., object]) -> Callable[..., object]:
-        """That of pytest's runner, and nothing around it: what others do there is not the test's.
-
-        Not by a hook of its own, for what pytest makes of each call would be traced then."""
-
         def traced(*args: object) -> object:
             __tracebackhide__ = True
             _resume()

@@ -97,9 +97,6 @@ class Repeats:
     def remember(self) -> None:
         """What plugins have put aside for the test: its teardown may take it away."""
         self._stash = dict(_stash_of(self.item))
-        for before, each in _finalizers_of(self.item):
-            each.append(each[-1])  # or the first repetition makes them longer than they are
-            del each[before:]
 
     def restore(self) -> None:
         """Leave to plugins what they would have found without repetitions; and the item with what
@@ -158,6 +155,9 @@ class Repeats:
         stash = _stash_of(self.item)
         if self._left is None:
             self._left = dict(stash)
+            for before, each in _finalizers_of(self.item):
+                each.append(each[-1])  # or the first repetition makes them longer than they are
+                del each[before:]
         # Made anew, or the dict would grow by what each run takes out of it.
         whole = self._stash | stash
         stash.clear()

@@ -10,7 +10,11 @@ A walk takes a hundred times as long as a small test, so it is for those that sh
                 traced is replaced there by what the tracer knows.  And what a run replaces when
                 it is old, the second time is collected.
 
-A glance leaves caches and old garbage alone, and rounds that leave something are run again in the
+A glance compares sums, and what containers held at the end of the last one.  So it does not see a
+leak that something else makes good to the byte between its looks, nor one into a container that
+had become as much shorter, since the last glance, as it then grew.
+
+It leaves caches and old garbage alone, and rounds that leave something are run again in the
 trial.  Where that is so with one test, it is so with others that have the same fixtures, and there
 it is tried less often.
 """

@@ -203,12 +203,11 @@ def test_attributes_of_functions_and_classes(tracing: None, lengths: Any) -> Non
 
     # Interned now: the interpreter has those in a dict.
     names = [sys.intern(f"name_{number}") for number in range(500)]
-    for one in (Made, made):
-        one.first = ONE  # type: ignore[attr-defined]
     held = dict.fromkeys(names[:5])
-    made.held = held  # type: ignore[attr-defined]
+    for one in (Made, made):
+        setattr(one, names[0], held)
     lengths.note()
-    for name in names:
+    for name in names[1:]:
         setattr(Made, name, ONE)
         setattr(made, name, ONE)
         made.__annotations__[name] = ONE

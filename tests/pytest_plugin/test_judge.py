@@ -1140,3 +1140,37 @@ def test_who_traces_all_sees_what_comes_after_a_test_that_asked(inner: Inner) ->
     result = inner.run("-s")
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["*TRACED*::test_does_not True*"])
+
+
+def test_a_runner_that_cannot_be_traced_alone(inner: Inner) -> None:
+    """As of a pluggy that does not let its hooks be changed: all is traced then."""
+    conftest = """
+    from memscope.pytest_plugin.judge import Judge
+
+    class Unchangeable:
+        plugin_name = "runner"
+        function = property()
+
+    class Hook:
+        def get_hookimpls(self):
+            return [Unchangeable()]
+
+    trace_runner = Judge._trace_runner
+    Judge._trace_runner = lambda self, hook: trace_runner(self, Hook())
+    """
+    inner.write(textwrap.dedent(conftest), "conftest.py")
+    inner.write(
+        textwrap.dedent(
+            """
+            KEPT = []
+
+            def test_leak(no_leaks):
+                KEPT.append(object())
+
+            def test_clean(no_leaks):
+                assert KEPT
+            """
+        )
+    )
+    inner.run()
+    assert inner.verdicts == {"test_leak": "leaks", "test_clean": "clean"}

@@ -17,7 +17,8 @@
  * A pass over the containers still takes a cache miss for each.  By far most are as they were when
  * they were last read, so the pass after some work can be the one before the next, too: between
  * the two, only those are read that changed in one of the last hundred passes, the hot ones.  If
- * another has changed then, it is not known when, and renew() says so.
+ * another has changed then, it is not known when, and renew() says so.  One that changed and has
+ * as many entries again looks as if it had not.
  *
  * Those that are of no interest can be left out, or what is read would become more and more: they
  * are not watched any longer, and so not read.
